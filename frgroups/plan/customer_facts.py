@@ -1,7 +1,7 @@
 """
 Describe the customers of a plan without their names and contact data.
 
-The table of customer attributes is shown on the review page and stored in the plan file.
+The review page shows the table of customer attributes, and the plan file stores it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from frgroups.snapshot.snapshot import Snapshot
 
 FACT_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid", "groups_now"]
 WITHHELD = "(hidden, because it might be contact data)"
-# The columns after external_id have few distinct values, so a plan file stores each distinct value only once.
+# These columns have few distinct values. Therefore, a plan file stores each distinct value once, and an integer code
+# per customer.
 _REPEATING = FACT_COLUMNS[1:]
 
 
@@ -37,7 +38,7 @@ def customer_facts(snapshot: Snapshot, customer_uids: Iterable[str]) -> pd.DataF
     store = rows["default_store_name"].fillna("")
     return pd.DataFrame(
         {
-            # Some tenants use the email address as the external id.
+            # Some tenants use the email address as the external id. These values are replaced by `WITHHELD`.
             "external_id": external.mask(external.str.contains("@", regex=False), WITHHELD),
             "customer_type": rows["customer_type"].fillna(""),
             "default_store": store.mask(store == "", rows["default_store_uid"].fillna("")),
@@ -88,7 +89,8 @@ def _group_names(snapshot: Snapshot, customer_uids: pd.Index) -> list[str]:
     """
     matrix = snapshot.matrix
     customer_codes = matrix.customer_uids.get_indexer(customer_uids)
-    # A customer who is not in the snapshot has the code -1, which selects the additional last element of the array.
+    # A customer who is not in the snapshot has the code -1. The array has one additional element at the end, so that
+    # this code does not select another customer.
     is_requested = np.zeros(matrix.n_customers + 1, dtype=bool)
     is_requested[customer_codes] = True
     memberships = np.flatnonzero(is_requested[matrix.indices])

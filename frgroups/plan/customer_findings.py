@@ -46,7 +46,7 @@ class CustomerFindings:
     findings
         The findings, none of which blocks the plan.
     marks
-        The affected customers of each finding about particular customers.
+        Uids of the customers who are affected by findings, by group uid and rule.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -102,13 +102,13 @@ def customer_findings(
 
 
 def _marked(finding: Finding, group: GroupChange, is_affected: BoolArray) -> _Marked:
-    """Return a finding with the added customers of one group that it is about."""
+    """Return a finding, and the uids of the added customers of a group who are affected by the finding."""
     return finding, {group.uid: [group.add[position] for position in np.flatnonzero(is_affected)]}
 
 
 class _ChangedCustomers:
     """
-    Integer codes of the customers who are added or removed by a plan.
+    The customers who are added or removed by a plan, encoded as integers.
 
     Customers in the snapshot have the same codes as in the membership matrix. Customers who are not in the snapshot
     have the codes from `n_known` to `n - 1`.
@@ -186,7 +186,7 @@ class _Attribute:
         return {self._values[code]: int(counts[code]) for code in np.flatnonzero(counts)}
 
     def _value_codes(self, customer_codes: IntArray) -> IntArray:
-        """Return the code of each customer's value, or -1 if the value is unknown."""
+        """Return the integer code of each customer's attribute value, or -1 if the value is unknown."""
         codes: IntArray = np.full(len(customer_codes), -1, dtype=np.int64)
         is_known = customer_codes < len(self._codes)
         codes[is_known] = self._codes[customer_codes[is_known]]
@@ -194,7 +194,7 @@ class _Attribute:
 
 
 def _unmatched_rows(register: pd.DataFrame) -> Iterator[Finding]:
-    """Yield a finding if the group register has rows with limits or protection that match no group."""
+    """Yield a finding if register rows that set limits or protect a group match no group of the tenant."""
     has_limits = register["protected"] | register["max_removals"].notna() | register["max_additions"].notna()
     unmatched = register.loc[has_limits & register["customer_group_uid"].isna(), "group"]
     n = len(unmatched)
@@ -266,7 +266,7 @@ def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any)
 
 def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[str], str]:
     """
-    Return the customer type that nearly all members of a group have, and a sentence that describes it.
+    Return the customer type that nearly all members of a group have, and a sentence about this customer type.
 
     If the group has no usual type, the list of types is empty.
     """
@@ -309,14 +309,14 @@ def _missing_consent(
     snapshot: Snapshot, customers: _ChangedCustomers, group: GroupChange, row: Row
 ) -> Iterator[_Marked]:
     """
-    Yield findings if customers join a mailing group although their consent is withdrawn or not recorded.
+    Yield findings if customers whom a plan adds to a mailing group have withdrawn their consent or have no record.
 
     A customer has consented if the latest records contain a consent for each channel and no withdrawal. The first
     finding contains the numbers of customers who have consented, have withdrawn, and have no record. The second
     finding marks the customers without a record.
 
-    The channels of a mailing group are in the column `channel` of the register. If the cell is blank, the purpose of
-    the group determines the channels.
+    The column `channel` of the register contains the channels of a mailing group. If the cell is blank, the purpose
+    of the group determines the channels.
     """
     channels: list[str] = []
     channel = row.get("channel")

@@ -34,9 +34,9 @@ class CustomerOrigin:
     n_rows
         Number of rows of a list that contain an id, including repeated ids. 0 for the other kinds.
     n_in_other_groups
-        Number of these customers who are assigned to groups with a higher priority, and not to this group.
+        Number of selected customers who are assigned to a group with a higher priority instead of this group.
     unused_columns
-        Names of the list columns that were not read. They are masked in the same way as `text`.
+        Names of the list columns that were not read. The names are masked in the same way as `text`.
 
     Examples
     --------
@@ -57,11 +57,11 @@ class CustomerOrigin:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The texts that a user has written: the file name, expression, or rule, and the column names."""
+        """The strings that a user has written: the file name, expression, or rule, and the column names."""
         return (self.text, *self.unused_columns)
 
     def redact(self, redact: Callable[[str], str]) -> CustomerOrigin:
-        """Return a copy in which a function has redacted the texts that a user has written."""
+        """Return a copy in which the strings in `texts` are replaced by the results of the function `redact`."""
         return replace(self, text=redact(self.text), unused_columns=tuple(map(redact, self.unused_columns)))
 
     def __str__(self) -> str:
@@ -96,7 +96,7 @@ def list_origin(path: Path, *, n_customers: int, n_rows: int, unused_columns: tu
 
 
 def origin_texts(origins: Mapping[str, Sequence[CustomerOrigin]]) -> list[str]:
-    """Return the texts that a user has written in the origins of all groups."""
+    """Return the file names, expressions, rules, and column names in the customer origins of all groups."""
     return [text for of_group in origins.values() for origin in of_group for text in origin.texts]
 
 
@@ -106,7 +106,7 @@ def _masked(text: str) -> str:
 
 def origin_text(origins: Sequence[CustomerOrigin]) -> str:
     """
-    Return the origins of one group as a phrase, or "" if they are not known.
+    Return the origins of one group's customers as a phrase, or "" if the origins are not known.
 
     Examples
     --------

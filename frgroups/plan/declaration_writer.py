@@ -89,7 +89,7 @@ def declare_groups(snapshot: Snapshot, path: str | Path, *, groups: Iterable[str
 
 
 def _table(snapshot: Snapshot, uid: str, list_path: str, n_members: int) -> str:
-    """Return the TOML table of a group."""
+    """Return the TOML table that declares the members of a group with a list."""
     name = snapshot.matrix.names_by_uid[uid]
     lines = [
         f"# {toml_string(name)}, {pluralize(n_members, 'member')}",
@@ -107,7 +107,7 @@ def _table(snapshot: Snapshot, uid: str, list_path: str, n_members: int) -> str:
 
 
 def _file_names(uids: Iterable[str]) -> Iterator[str]:
-    """Yield a file name for each group uid. The names are distinct even if the file system ignores case."""
+    """Yield a file name for each group uid. The file names differ even if upper and lower case are ignored."""
     used: set[str] = set()
     for number, uid in enumerate(uids, start=1):
         name = uid if UID.fullmatch(uid) else "group"

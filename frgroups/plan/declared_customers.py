@@ -34,7 +34,7 @@ from frgroups.snapshot.snapshot import Snapshot
 
 class DeclaredCustomers:
     """
-    The customers that each declared group selects.
+    The customers whom each declared group selects.
 
     Customers in the snapshot have the same codes as in the membership matrix. Listed customers who are in no group
     are not in the snapshot, so the next codes are assigned to them.
@@ -93,7 +93,7 @@ class DeclaredCustomers:
         self.origins: dict[str, tuple[CustomerOrigin, ...]] = {}
 
     def select(self) -> dict[str, DesiredMemberships]:
-        """Return the selected customers of each group by its uid. Raise InputError if a declaration is invalid."""
+        """Return the selected customers by group uid. Raise InputError if the declaration of a group is invalid."""
         order = self._evaluation_order()
         lists = {uid: self._read_list(uid) for uid in self.by_uid if self.by_uid[uid].source == "list"}
         listed = sorted({customer for customers, _ in lists.values() for customer in customers})
@@ -128,7 +128,7 @@ class DeclaredCustomers:
         return place_of(self._declared.path, group.group, key)
 
     def _find_groups(self) -> dict[str, DeclaredGroup]:
-        """Return the declaration of each group by its uid. Raise InputError if a group is unknown or occurs twice."""
+        """Return the declarations by group uid. Raise InputError if a group is unknown or is declared twice."""
         by_uid: dict[str, DeclaredGroup] = {}
         for group in self._declared.groups:
             with errors_in(self._place(group), group.group):
@@ -150,7 +150,7 @@ class DeclaredCustomers:
             raise
 
     def _evaluation_order(self) -> list[str]:
-        """Return the group uids in an order in which each group follows the groups that its customers depend on."""
+        """Return the group uids in an order in which each group follows the groups that its selection depends on."""
         needed = {uid: {other for other in self._references(uid) if other in self.by_uid} for uid in self.by_uid}
         for uid, earlier in self._priority_order():
             needed[uid].add(earlier)
@@ -160,7 +160,7 @@ class DeclaredCustomers:
             raise self._cycle_error(error.args[1]) from None
 
     def _references(self, uid: str) -> set[str]:
-        """Return the uids of the groups in the expression or the rule of a group."""
+        """Return the uids of the groups to which the expression or the rule of a declared group refers."""
         group = self.by_uid[uid]
         if group.source == "list":
             return set()
@@ -170,7 +170,7 @@ class DeclaredCustomers:
             return {self._matrix.group_uid(name) for name in rule_groups(group.customers, self._columns)}
 
     def _priority_order(self) -> Iterator[tuple[str, str]]:
-        """Yield each group with a priority, and the group in the same set with the next smaller priority."""
+        """Yield the uids of each group with a priority and of the group in the same set that precedes it directly."""
         sets: dict[str | None, list[tuple[int, str]]] = {}
         for uid, group in self.by_uid.items():
             if group.priority is not None:
@@ -180,7 +180,7 @@ class DeclaredCustomers:
             yield from zip(ordered[1:], ordered, strict=False)
 
     def _cycle_error(self, cycle: list[str]) -> InputError:
-        """Return the error for groups that depend on each other. The list ends with its first group."""
+        """Return the error for groups that depend on each other. The first and last uid in `cycle` are the same."""
         groups = [self.by_uid[uid] for uid in cycle]
         first = self._place(groups[0])
         if len(groups) == 2:
@@ -209,7 +209,7 @@ class DeclaredCustomers:
             )
 
     def _evaluate(self, uid: str) -> BoolArray:
-        """Return a mask of the customers that the expression or the rule of a group selects."""
+        """Return a mask of the customers whom the expression or the rule of a declared group selects."""
         group = self.by_uid[uid]
         with errors_in(self._place(group, group.source), group.group):
             if group.source == "expression":

@@ -46,9 +46,9 @@ class DeclaredGroup:
     mode
         How a plan may change the group.
     source, customers
-        The kind of selection, and its text: a group expression, a rule, or the path of a list.
+        The type of the selection ("expression", "rule", or "list"), and the expression, the rule, or the list's path.
     column, sheet, header_row, ids
-        Location of the ids in the list, and type of the ids. If a value is None, it is detected.
+        Location of the ids in the list, and type of the ids. A location or type of None is detected from the list.
     create
         Name of the group if it does not exist yet, or None if it must exist.
     limits
@@ -149,7 +149,7 @@ def place_of(path: Path, group: str, key: str = "") -> str:
 
 @contextmanager
 def errors_in(place: str, group: str) -> Iterator[None]:
-    """Add the place of a declaration to the message of an InputError, and set its attribute `group`."""
+    """Add a sentence that contains `place` to the message of an InputError, and set its attribute `group`."""
     try:
         yield
     except InputError as error:

@@ -23,7 +23,7 @@ from frgroups.plan.modes import MODES, RENAMED_MODES, Mode
 # Maximum number of tables in an error message.
 MAX_LISTED_TABLES = 3
 _LIST_KEYS = ("column", "sheet", "header_row", "ids")
-# The path at the end of a msgspec message, such as " - at `$.mode`".
+# The location of an invalid value at the end of a msgspec error message, such as " - at `$.mode`".
 _AT = re.compile(r" - at `\$\.?(?P<key>[^`]*)`$")
 
 
@@ -158,7 +158,7 @@ def _read_group(file: Path, group: str, table: Any) -> DeclaredGroup:
 
 
 def _unknown_entry(key: str, value: Any) -> str:
-    """Describe an unknown key or table at the top level of a file, and its probable meaning."""
+    """Describe an unknown key or table at the top level of a file, and suggest a correction."""
     if not isinstance(value, dict):
         return (
             f"`{key}` is not in the table of a group. Write it below the heading of a group, such as [{TABLE}.UID]."
@@ -183,7 +183,7 @@ def _check_keys(place: str, table: Mapping[str, Any]) -> None:
 
 
 def _invalid_value(place: str, problem: str) -> str:
-    """Return the message for a value of the wrong type. The key is moved to the start of the message."""
+    """Return the error message for a value of the wrong type, with the key at the start of the message."""
     match = _AT.search(problem)
     if match is None:
         return f"{place} is not valid: {problem}."

@@ -57,7 +57,7 @@ def read_declared_list(
             f'yet, add `ids = "{kind}"`.'
         )
     if kind == "customer_uid":
-        # Customers who are in no group are not in the snapshot.
+        # Unknown uids are accepted, because customers who are in no group are not in the snapshot.
         return _with_origin(table["id"], listed)
     if len(unresolved):
         raise InputError(

@@ -159,7 +159,7 @@ def _limits_of(group: DeclaredGroup) -> dict[str, Any]:
 
 
 def _ended_findings(plan: Plan, by_uid: Mapping[str, DeclaredGroup]) -> Iterator[Finding]:
-    """Yield a finding for each declared group whose last day was over when the snapshot was taken."""
+    """Yield a finding for each declared group whose last valid day was over when the snapshot was taken."""
     changes = {change.uid: change for change in plan.groups}
     for listed in plan.listed_groups:
         group = by_uid[listed.uid]

@@ -91,10 +91,10 @@ def desired_memberships(
     group_uids = find_group_uids(snapshot, lists.groups, created, in_uid_column=lists.in_uid_column)
     codes = uids.lookup_codes(lists.texts)
     unknown_at = np.flatnonzero(codes < 0)
-    # The Arrow chunks are combined once, because otherwise each call of `take` would search all chunks.
+    # Combine the Arrow chunks once. Otherwise, each call of `take` would search all chunks.
     unknown_texts = lists.texts.filter(pa.array(codes < 0)).combine_chunks()
     _check_customers(lists, codes, unknown_at, unknown_texts, uids)
-    # The uids of a snapshot come from the API, so they are not misspelled.
+    # Uids in a list can be misspelled. The uids of a Snapshot come from the API and are therefore not checked.
     if not allow_similar_ids and not isinstance(desired, Snapshot):
         unknown = unknown_texts.unique().to_pylist()
         n_known = len(codes) - len(unknown_at)
@@ -116,9 +116,9 @@ def desired_memberships(
 @dataclass(frozen=True, slots=True)
 class _CustomerLists:
     """
-    Uids of the desired customers. One Arrow array contains the uids of all groups.
+    Uids of the desired customers, with the uids of all groups in one Arrow array.
 
-    A Python list with millions of uids would be slow. The customer uids of group i are
+    An Arrow array is used because a Python list with millions of uids would be slow. The customer uids of group i are
     `texts.take(positions[indptr[i]:indptr[i + 1]])`. If `positions` is None, they are
     `texts[indptr[i]:indptr[i + 1]]`.
     """
@@ -127,7 +127,7 @@ class _CustomerLists:
     indptr: IntArray
     texts: pa.ChunkedArray
     positions: npt.NDArray[Any] | None = None
-    in_uid_column: bool = False  # `groups` contains the values of a column customer_group_uid.
+    in_uid_column: bool = False  # True if `groups` was read from a column customer_group_uid.
 
 
 def _read_desired(snapshot: Snapshot, desired: Desired) -> _CustomerLists:
@@ -195,19 +195,19 @@ def _lists_from_table(desired: pd.DataFrame) -> _CustomerLists:
     # chunks.
     groups = to_chunked_array(check_uids(desired, key, "desired")).combine_chunks().dictionary_encode()
     customers = to_chunked_array(check_uids(desired, "customer_uid", "desired"))
-    # Arrow returns the group names in the order in which they first occur in the table.
+    # The dictionary of the encoded column contains each group once, in the order of its first row in the table.
     names = groups.dictionary.to_pylist()
     codes: npt.NDArray[Any] = np.asarray(groups.indices)
     n_rows = np.bincount(codes, minlength=len(names))
     if is_waterfall:
-        # An audience without customers has no rows, but it is still a group, with no desired members.
+        # An audience without customers has no rows in the table. Add it as a group without desired members.
         empty = empty_audiences(desired)
         names, n_rows = [*names, *empty], np.append(n_rows, np.zeros(len(empty), dtype=np.int64))
     indptr = np.concatenate([[0], np.cumsum(n_rows)])
     if (codes[:-1] <= codes[1:]).all():
         return _CustomerLists(names, indptr, customers, in_uid_column=not is_waterfall)
     if len(names) < 2**16:
-        # NumPy sorts 16-bit integers with a radix sort, which is faster than a comparison sort.
+        # NumPy sorts 16-bit integers with a radix sort, which is faster than the comparison sort for larger integers.
         codes = codes.astype(np.uint16)
     positions = np.argsort(codes, kind="stable")
     return _CustomerLists(names, indptr, customers, positions, in_uid_column=not is_waterfall)
@@ -235,7 +235,7 @@ def find_group_uids(
     snapshot: Snapshot, groups: Iterable[str], created: Mapping[str, str], *, in_uid_column: bool
 ) -> list[str]:
     """
-    Return the uid of each desired group. See `find_group_uid` for the parameters.
+    Return the uids of the desired groups. See `find_group_uid` for the parameters.
 
     Raise InputError if a group occurs twice, for example by uid and by name.
     """

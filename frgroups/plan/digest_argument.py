@@ -1,9 +1,10 @@
 """
 Arguments that name a plan by the first characters of its digest.
 
-8 characters are sufficient to select a file, because an error lists the files if several plans have this prefix. An
-approval by digest requires 12 characters. It is compared with only one plan, so no error would report that the
-digest of the reviewed plan has the same prefix. All texts show at least the first 12 characters.
+8 characters are sufficient to select a file. If the digests of several plans start with these characters, an error
+lists the files. An approval by digest requires 12 characters, because the characters are compared with only one plan.
+If another plan's digest started with the same characters, no error would report it. All messages and pages contain at
+least the first 12 characters.
 """
 
 from __future__ import annotations

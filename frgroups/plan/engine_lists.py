@@ -88,7 +88,7 @@ def _member_codes(snapshot: Snapshot, uid: str, created: Mapping[str, str]) -> I
 
 
 def _requested_rows(groups: Sequence[str], modes: Sequence[Mode]) -> pa.Table:
-    """Return the table of the groups that `MembershipLists.differences` needs."""
+    """Return the table of groups that is passed to `MembershipLists.differences`."""
     return pa.table(
         {
             "customer_group_uid": pa.array(groups, type=pa.large_string()),
@@ -101,7 +101,7 @@ def _requested_rows(groups: Sequence[str], modes: Sequence[Mode]) -> pa.Table:
 
 
 def _member_table(members: Sequence[Int32Array], uids: UidTable) -> pa.Table:
-    """Return the table of the current members that `MembershipLists.differences` needs."""
+    """Return the table of current members that is passed to `MembershipLists.differences`."""
     return pa.table(
         {
             "group_code": np.repeat(np.arange(len(members), dtype=np.int64), [len(codes) for codes in members]),
@@ -113,7 +113,7 @@ def _member_table(members: Sequence[Int32Array], uids: UidTable) -> pa.Table:
 def _desired_members(
     mode: Mode, members: Int32Array, n_listed: int, differences: Differences, codes: Int32Array, rows: IndexArray
 ) -> DesiredMemberships:
-    """Return the desired members of one group. `rows` contains the positions of the group in `differences`."""
+    """Return the desired members of one group. `rows` selects the rows of `differences` that belong to this group."""
     codes, is_listed, is_member = codes[rows], differences.is_listed[rows], differences.is_member[rows]
     unknown: frozenset[str] = frozenset()
     joining = codes[~is_member & (codes >= 0)]
@@ -128,7 +128,7 @@ def _desired_members(
         if mode == "mirror":
             listed = np.concatenate([listed, joining])
     n_unchanged = n_listed - len(listed) - len(unknown)
-    # In the mode "add", the unchanged customers are members.
+    # In the mode "add", the unchanged customers are already members, so there cannot be more of them than members.
     most_unchanged = {"add": len(members), "mirror": 0}.get(mode, n_unchanged)
     if not 0 <= n_unchanged <= most_unchanged:
         raise InputError(

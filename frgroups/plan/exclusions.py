@@ -28,7 +28,7 @@ from frgroups.snapshot.uid_lookup import is_known
 ExclusionRule = Literal["protected", "protected_group", "suppression_list", "holdout"]
 # The message of a finding lists at most this number of uids.
 MAX_LISTED_CUSTOMERS = 5
-# Maximum number of dates in the message of a finding about a holdout.
+# The message of a finding about a holdout lists at most this number of end dates.
 MAX_LISTED_ENDS = 5
 EXCLUDED_COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
 _REASONS: dict[ExclusionRule, str] = {
@@ -58,7 +58,7 @@ class ExcludedChange:
 
     @classmethod
     def suppressed(cls, group: GroupChange, entry: SuppressionEntry) -> ExcludedChange:
-        """Return the addition to a group that an entry of the suppression list prevents."""
+        """Return the excluded addition to a group, with the suppression list entry that excludes it as the reason."""
         rule: ExclusionRule = "holdout" if entry.is_holdout else "suppression_list"
         until = "" if entry.until is None else str(entry.until)
         return cls(group.uid, group.name, entry.customer_uid, rule, entry.reason, entry.source, until)
@@ -138,7 +138,7 @@ def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
 
 
 def _message(group_name: str, rule: ExclusionRule, n_by_end: Mapping[str, int]) -> str:
-    """Return the message of a finding about one group. `n_by_end` maps each end to a number of customers."""
+    """Return the message of a finding about one group. `n_by_end` maps end dates of entries to customer counts."""
     customers = pluralize(sum(n_by_end.values()), "customer")
     if rule == "protected":
         return f"The plan does not remove protected customers from {group_name} ({customers})."
@@ -160,7 +160,7 @@ def select_exclusions(changes: Iterable[ExcludedChange], group_uids: Collection[
 
 def drop_exclusions(changes: Iterable[ExcludedChange], name: str) -> tuple[ExcludedChange, ...]:
     """
-    Return the excluded changes, except those that affect one group or customer.
+    Return the excluded changes, without the changes to the given group or customer.
 
     The argument `name` is the uid or name of the group, or the uid of the customer.
     """
@@ -183,7 +183,7 @@ class Exclusions:
     groups
         Uids of the protected groups, from which no customer is removed.
     suppression_list
-        Customers who are not added to one group, or to any group.
+        Entries for customers who are not added to one group, or to any group.
     """
 
     customers: frozenset[str] = frozenset()
@@ -217,9 +217,9 @@ def _given_entries(suppression_list: Iterable[str] | pd.DataFrame) -> list[Suppr
 
 def check_excluded_customers(snapshot: Snapshot, exclusions: Exclusions) -> None:
     """
-    Raise InputError if an excluded customer is unknown, but the uid is similar to the id of a known customer.
+    Raise InputError if the uid of an excluded customer is unknown but is similar to the id of a known customer.
 
-    A misspelled uid would not exclude the known customer.
+    Such a uid is probably misspelled, and a misspelled uid would not exclude the known customer.
     """
     suppressed = exclusions.suppression_list.customer_uids
     for uids, source in ((exclusions.customers, "`protect`"), (suppressed, "The suppression list")):
@@ -230,7 +230,7 @@ def check_excluded_customers(snapshot: Snapshot, exclusions: Exclusions) -> None
 
 def unknown_protected_findings(snapshot: Snapshot, exclusions: Exclusions) -> list[Finding]:
     """
-    Return a finding if protected customers are not in the snapshot, because their uids might be misspelled.
+    Return a finding if the uids of protected customers are not in the snapshot and might therefore be misspelled.
 
     The message lists only values that are valid uids, because other values can be names or contact data.
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 from frgroups.internals.formatting import escape_invisible
 
-# Last sentence of a finding that the reviewer must examine. A review without a decision leaves it out.
+# Last sentence of a finding that the reviewer must examine. Reviews without a decision omit this sentence.
 APPROVAL_CHECK = "Check this before you approve."
 # A finding with one of these rules does not block a plan, and an approval policy can accept it.
 # Exceptions: `erased_customers` blocks a plan with erased customers, but not an undo plan that leaves them out.
@@ -45,7 +45,7 @@ NOTICE_RULES = (
     "unverifiable",
     "withdrawn_consent",
 )
-# The rules that are shown as warnings, most important first. Reviews list blocking findings before all warnings.
+# Rules of the findings that are shown as warnings, most important first. Reviews list blocking findings before them.
 WARNING_RULES = (
     "all_members_leave",
     "empty_list",
@@ -67,12 +67,12 @@ WARNING_RULES = (
     "out_of_sight",
     "other_type",
 )
-# Findings whose rule is not in `WARNING_RULES` are shown as notes. Findings whose rule is not in this dictionary come
-# last, in the order of the plan.
+# Sort position of each rule. Findings whose rule is not in `WARNING_RULES` are shown as notes. Notes whose rule is
+# not in this dictionary come last, in the order of the plan.
 _IMPORTANCE = {
     rule: position for position, rule in enumerate((*WARNING_RULES, "holdout", "own_pricelist", "not_members"))
 }
-# Uids of the customers who are affected by findings, keyed by group uid and rule.
+# Uids of the customers who are affected by findings, keyed by group uid and then by rule.
 Marks = Mapping[str, Mapping[str, frozenset[str]]]
 
 
@@ -112,7 +112,7 @@ class Finding:
     allow: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        # Invisible characters in a group name could change the text around the name.
+        # Invisible characters in a group name could change how the rest of the message is displayed.
         object.__setattr__(self, "message", escape_invisible(self.message))
 
     @property

@@ -24,7 +24,7 @@ class GroupChange:
     uid, name
         Uid and name of the group.
     baseline
-        Uids of the members when the plan was created, sorted by uid. A new plan stores them as integer codes.
+        Uids of the members when the plan was created, sorted by uid. A new plan stores integer codes instead of uids.
     add, remove
         Uids of the customers to add and to remove, sorted by uid.
     unknown
@@ -46,7 +46,7 @@ class GroupChange:
 
     @property
     def counts(self) -> GroupCounts:
-        """Numbers of members, additions, and removals, which are compared with the limits."""
+        """Numbers of members, additions, and removals in this group, which are compared with the limits."""
         return GroupCounts(self.uid, self.name, len(self.baseline), len(self.add), len(self.remove))
 
     @property
@@ -56,7 +56,7 @@ class GroupChange:
 
     def drift(self, members: Collection[str]) -> tuple[int, int]:
         """
-        Return the numbers of additions and removals since the plan was created that are not part of the plan.
+        Return how many customers others have added and removed since the plan was created.
 
         Changes to customers in the plan are not counted, because the plan itself might have made them.
 

@@ -35,8 +35,8 @@ def holdout_entries(
         End of the holdout. A date, such as "2026-12-31", includes the whole day in UTC. A time without a time zone is
         in UTC.
     arm : str, optional
-        Arm whose customers are not added to the groups. None uses the control in the attrs of `split`, or "control"
-        if the attrs do not contain it.
+        Arm whose customers are not added to the groups. None uses the name of the control arm in the attrs of
+        `split`, or "control" if the attrs do not contain this name.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def holdout_entries(
 
 
 def _customers_of(split: pd.DataFrame, arm: str | None) -> pd.Series:
-    """Return the customers in one arm of a split. None selects the control."""
+    """Return the customers in one arm of a split. If `arm` is None, the control arm is selected."""
     uids = check_uids(split, "customer_uid", "split")
     check_columns(split.columns, ["arm"], "split")
     repeated = uids[uids.duplicated()]

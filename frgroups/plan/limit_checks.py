@@ -34,16 +34,16 @@ class LimitCheck:
     allowed
         Maximum in the unit of `value`, or a share for "drift_share". None if the limit is off.
     group
-        For a limit per group, the group that is closest to its maximum, or furthest over it. If the limit is off for
-        all groups with such changes, the group with the most changes.
+        For a limit per group, the group whose number of changes has the highest ratio to its maximum. If the limit is
+        off for all groups that have changes of this type, the group with the most changes.
     n_groups
-        For a limit per group, the number of groups with such changes.
+        For a limit per group, the number of groups that have changes of the type that is limited.
     n_over
         For a limit per group, the number of groups that exceed their maximum.
     n_unlimited
-        For a limit per group, the number of groups with such changes for which the limit is off.
+        For a limit per group, the number of groups that have changes of this type and for which the limit is off.
     most_unlimited
-        The largest number of such changes in a group for which the limit is off.
+        The largest number of changes of this type in a group for which the limit is off.
     n_own_limits
         For "emptied_groups", the number of emptied groups that have separate limits.
     allowed_values
@@ -99,9 +99,9 @@ def _check_of_groups(
     rule: str, by_rule: dict[str, list[LimitComparison]], limits: Limits, default: float | None
 ) -> LimitCheck:
     """
-    Return the result for the group whose number of changes is closest to the maximum.
+    Return the result of a limit per group, for the group whose number of changes is closest to its maximum.
 
-    If the limit applies to no change in the plan, the maximum in the result is `default`.
+    If the plan contains no changes to which the limit applies, the maximum in the result is `default`.
     """
     affected = [comparison for comparison in by_rule.get(rule, []) if comparison.value]
     limited = [comparison for comparison in affected if comparison.allowed is not None]
@@ -143,17 +143,17 @@ def _check_of_emptied_groups(plan: Plan, comparisons: Sequence[LimitComparison])
 
 
 def _check_of_snapshot_age(plan: Plan, comparisons: Sequence[LimitComparison]) -> LimitCheck:
-    # The result contains the actual age of the snapshot. For an undo plan, the limit is compared with an age of 0.
+    # For an undo plan, the comparison uses an age of 0. Therefore, compute the actual age for the result.
     hours = total_hours(plan.planned_at - plan.snapshot_taken_at)
     return LimitCheck("snapshot_max_age", _state(comparisons), plan.limits, hours, comparisons[0].allowed)
 
 
 def _checks_per_day(plan: Plan, comparisons: Sequence[LimitComparison]) -> list[LimitCheck]:
     """
-    Compare the number of removals within 24 hours with the limit `removals_per_day`.
+    Compare the plan's removals with the limit `removals_per_day`.
 
-    Removals by other plans are counted when the plan is applied. Until then, the comparison is pending unless the
-    plan's own removals exceed the limit.
+    Removals by other plans in the last 24 hours are counted only when the plan is applied. Until then, the state of
+    the result is "later", unless the plan's own removals exceed the limit.
     """
     maxima = {plan.limits.of(group.uid).removals_per_day for group in plan.groups}
     allowed_values = tuple(sorted(maximum for maximum in maxima if maximum is not None))
@@ -190,5 +190,5 @@ def _closeness(comparison: LimitComparison) -> tuple[float, str]:
     """
     allowed = comparison.allowed or 0
     uid = comparison.group.uid if comparison.group else ""
-    # The divisor is at least 0.5, because a maximum of 0 would result in a division by zero.
+    # Divide by at least 0.5, so that a maximum of 0 does not cause a division by zero.
     return comparison.value / max(allowed, 0.5), uid

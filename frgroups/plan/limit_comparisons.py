@@ -24,9 +24,9 @@ class GroupCounts:
     baseline: int
     adds: int
     removes: int
-    # The number of removals by other plans in the last 24 hours is known only when the plan is applied.
+    # Number of removals by other plans in the last 24 hours. It is 0 until the plan is applied.
     removed_before: int = 0
-    # The number of planned removals that are already in effect is known only when the plan is applied.
+    # Number of planned removals that are already in effect. It is 0 until the plan is applied.
     removed_already: int = 0
 
     @property
@@ -84,7 +84,7 @@ def compare_with_limits(
     ('removals_per_group', 9, 5.0)
     """
     comparisons = [comparison for group in groups for comparison in _compare_group(limits, group)]
-    # Groups with separate limits are not counted here, because they are compared with their own `emptied_groups`.
+    # Count only groups without separate limits. Other groups are compared with their own limit `emptied_groups`.
     emptied = sum(group.emptied and limits.of(group.uid) is limits for group in groups)
     n_removals = sum(group.removes for group in groups)
     return [
@@ -99,9 +99,10 @@ def compare_with_limits(
 
 def n_memberships(groups: Iterable[GroupCounts]) -> int:
     """
-    Return the number of members of the groups from which a plan removes customers, before the plan is applied.
+    Return the number of memberships in the groups from which a plan removes customers.
 
-    Other groups do not count. Otherwise, an addition to one large group would allow many more removals.
+    The memberships before the plan are counted. The members of other groups are not counted, because an addition to
+    one large group would then allow many more removals.
 
     Examples
     --------
@@ -156,7 +157,7 @@ def plan_age_violations(limits: Limits, age: timedelta) -> list[Finding]:
 
 def future_times(times: Mapping[str, tuple[str, datetime]], now: datetime, clocks: str) -> list[Finding]:
     """
-    Return a blocking finding for each time that is in the future, because its age is unknown.
+    Return a blocking finding for each time that is in the future and therefore has no valid age.
 
     Parameters
     ----------
@@ -208,8 +209,8 @@ def _share_violation(limits: Limits, n: int, n_total: int) -> Finding:
     )
     allow: tuple[tuple[str, Any], ...] = (("removal_floor_total", n),)
     if limits.removal_share_total == 0:
-        # If `removal_share_total` is 0, every removal is blocked regardless of the floor, so a larger share is also
-        # suggested. It has at most four decimals.
+        # If `removal_share_total` is 0, every removal is blocked regardless of the floor. Therefore, also suggest a
+        # larger share, rounded up to four decimals.
         allow += (("removal_share_total", min(1.0, math.ceil(10_000 * n / max(n_total, 1)) / 10_000)),)
     return Finding("removal_share_total", text, True, n=n, allow=allow)
 
@@ -222,8 +223,8 @@ def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCount
         by_share = replace(own, removals_per_group=None, removal_floor=None).removals_allowed(group.baseline)
         if by_share is not None and by_share < n:
             allow += (("removal_share", sufficient_share(n, group.baseline)),)
-        # The floor has no effect if `removals_per_group` is 0. If this limit is raised to the number of removals, a
-        # larger floor would allow more removals than planned, so the suggested floor is 0.
+        # A floor that has no effect because `removals_per_group` is 0 takes effect when this limit is raised. A floor
+        # above the number of planned removals would then allow more removals than planned, so suggest a floor of 0.
         if (own.removal_floor or 0) > n:
             allow += (("removal_floor", 0),)
     elif rule == "removals_per_day":
@@ -253,7 +254,7 @@ def sufficient_share(n: int, n_total: int) -> float | None:
 
 
 def _sufficient_age(hours: float) -> str:
-    """Return a limit that is more than one hour above an age, because the next plan is created later."""
+    """Return an age limit that is one to two hours above an age, because the next plan will be created later."""
     return f"{int(hours) + 2}h"
 
 

@@ -34,17 +34,17 @@ emptied_groups=1)})
     per_group = {
         uid: replace(raised.own_limits(uid), **values) for uid, values in _required_values_by_group(findings).items()
     }
-    # The first matching entry is used, so entries for exact uids come before the original entries, which can be
-    # patterns.
+    # `Limits` uses the first matching pattern in `per_group`. Therefore, insert the raised limits of the groups
+    # before the original entries, which can be patterns.
     others = {key: group_limits for key, group_limits in raised.per_group.items() if key not in per_group}
     return replace(common, per_group=per_group | others)
 
 
 def wider_values(finding: Finding, limits: Limits) -> list[tuple[str, Any]]:
     """
-    Return the limits that must be raised to allow the change in a finding, as pairs of name and value.
+    Return the limits that must be changed to allow the changes that a finding blocks, as pairs of name and value.
 
-    Values in `Finding.allow` that are not less strict than the current limits are omitted.
+    A value in `Finding.allow` is omitted if it is as strict as the current limit, or stricter.
 
     Examples
     --------
@@ -61,9 +61,9 @@ def limit_options(findings: Iterable[Finding], limits: Limits, limit_places: Map
     Return the options of `frgroups plan` that raise the exceeded limits as little as possible.
 
     The options apply to groups without separate limits. For a group with separate limits, the result states the new
-    values and the place of the limits. `limit_places` maps the uid of a group to this place if the declaration of the
-    group sets limits. All other separate limits are in the register or the limits file. The result is an empty string
-    if no option can allow the plan.
+    values and the location where the user must enter them. If the declaration of a group sets limits, `limit_places`
+    maps the group's uid to their location in the file. All other separate limits are in the register or the limits
+    file. The result is an empty string if no option can allow the plan.
 
     Examples
     --------
@@ -140,10 +140,11 @@ def _is_less_strict(value: Any, current: Any, name: str) -> bool:
     """
     Return True if a new value of a limit allows more changes than the current value.
 
-    A stricter value is not suggested, because it could block other groups.
+    A stricter value could block other groups. Therefore, the caller does not suggest it.
     """
     if name in ("removal_floor", "removal_floor_total"):
-        # A lower floor can also be required, for the reason in `limit_comparisons`. A floor of None means 0.
+        # Any different floor is accepted, because a lower floor can be required together with a higher limit (see
+        # `_group_violation` in `limit_comparisons`). A floor of None means 0.
         return bool(value != (current or 0))
     if current is None:
         return False

@@ -15,11 +15,11 @@ from frgroups.internals.redaction import safe_repr
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_number
 
-# The string "none" disables a limit in files and command-line options. In Python, None disables a limit.
+# Value that disables a limit in files and command-line options. In Python, None disables a limit.
 OFF = "none"
 SHARE_LIMITS = ("removal_share", "removal_share_total", "drift_share")
 AGE_LIMITS = ("snapshot_max_age", "plan_max_age")
-# The totals and ages apply to the complete plan, so the separate limits of a group do not replace them.
+# Limits that apply to the complete plan. The separate limits of a group therefore do not replace these limits.
 PLAN_LIMITS = ("removals_total", "removal_share_total", "removal_floor_total", "additions_total", *AGE_LIMITS)
 # `Limits.to_dict` omits these limits if they are off.
 # Plan files from versions without these limits therefore keep their digests.
@@ -72,9 +72,9 @@ class Limits:
     plan_max_age : str or None, default "7d"
         Maximum age of the plan when it is applied.
     per_group : mapping of str to Limits, optional
-        Limits of single groups, by uid or by a pattern such as "store_*". They replace all limits for the group
-        except the totals and the ages, which apply to the complete plan and cannot have other values for a group. A
-        uid takes precedence over patterns. If several patterns match, the first one is used.
+        Limits of single groups, by uid or by a pattern such as "store_*". These limits replace all limits for the
+        group except the totals and the ages, which apply to the complete plan and cannot have other values for a
+        group. A uid takes precedence over patterns. If several patterns match, the first pattern is used.
 
     Raises
     ------
@@ -130,8 +130,8 @@ class Limits:
         """
         Raise InputError if the limits of a group contain a limit that has no effect.
 
-        A total or an age of a group is accepted if it is off, the default, or equal to that of the plan, so that
-        `replace(limits, ...)` returns valid limits for a group.
+        Totals and ages have no effect for a group. A total or an age is accepted only if it is None, the default, or
+        the value of the complete plan, so that `replace(limits, ...)` returns valid limits for a group.
         """
         if limits.per_group:
             raise InputError(f"The limits of {key!r} in `per_group` must not contain `per_group`.")
@@ -178,7 +178,7 @@ class Limits:
 
     def own_limits(self, group_uid: str) -> Limits:
         """
-        Return the limits that apply to a group, without the totals and ages, as a value for `per_group`.
+        Return the limits that apply to a group, in the form of a value for `per_group`.
 
         Parameters
         ----------
@@ -311,7 +311,7 @@ class Limits:
         return text
 
     def _constant_removals(self) -> int | None:
-        """Return the maximum number of removals if it does not depend on the number of members, otherwise None."""
+        """Return the maximum number of removals per group, or None if it depends on the number of members."""
         floor = self.removal_floor or 0
         if self.allows_no_removal:
             return 0
@@ -366,7 +366,7 @@ class Limits:
         for name in _OMITTED_IF_OFF:
             if values[name] is None:
                 del values[name]
-        # `per_group` is a list of pairs, because the first matching pattern is used and JSON objects have no order.
+        # Convert `per_group` to a list of pairs. The first matching pattern is used, and JSON objects have no order.
         return values | {"per_group": [[key, limits.to_dict()] for key, limits in self.per_group.items()]}
 
     @classmethod
@@ -414,7 +414,7 @@ GROUP_LIMIT_NAMES = tuple(name for name in LIMIT_NAMES if name not in PLAN_LIMIT
 
 def is_wider(name: str, value: Any, usual: Any) -> bool:
     """
-    Return True if a value of a limit allows more changes than the usual value. None disables a limit.
+    Return True if a value of a limit allows more changes than the value `usual`. None disables a limit.
 
     Examples
     --------
@@ -477,7 +477,7 @@ def format_removals_allowed(limits: Limits, baseline: int) -> str:
     """
     Format the maximum number of removals from a group.
 
-    If the maximum depends on the number of members, the part of the rule that determines it is added in parentheses.
+    If the maximum depends on the number of members, the limit that determines the maximum is added in parentheses.
 
     Examples
     --------
@@ -499,7 +499,7 @@ def format_removals_allowed(limits: Limits, baseline: int) -> str:
 
 def format_total_removals_allowed(limits: Limits, n_memberships: int) -> str:
     """
-    Format the maximum number of removals from all groups together, with its reason in parentheses.
+    Format the maximum number of removals from all groups together, and the limit that determines it in parentheses.
 
     Examples
     --------
@@ -523,7 +523,7 @@ def format_total_removals_allowed(limits: Limits, n_memberships: int) -> str:
 def _share_of(share: float | None, n: int) -> float | None:
     if share is None:
         return None
-    # The product is rounded because 0.29 * 100 is 28.999999999999996.
+    # Round the product. Otherwise, 29 changes would exceed 0.29 * 100, which is 28.999999999999996.
     return round(share * n, 6)
 
 

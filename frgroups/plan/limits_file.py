@@ -13,7 +13,7 @@ from frgroups.errors import InputError
 from frgroups.internals.toml_files import read_toml
 from frgroups.plan.limits import GROUP_LIMIT_NAMES, LIMIT_NAMES, OFF, PLAN_LIMITS, Limits
 
-# `Limits` validates the numbers and durations. Only the types of the TOML values are checked here.
+# Type of a TOML value. Only the types are checked here, because `Limits` validates the numbers and durations.
 _Value = int | float | str | msgspec.UnsetType
 
 

@@ -23,7 +23,7 @@ from frgroups.snapshot.uid_lookup import is_known
 
 
 def list_id_type(snapshot: Snapshot, listed: ListedIds) -> str:
-    """Return the type of the ids in a list. Raise InputError if the type is not clear."""
+    """Return the type of the ids in a list. Raise InputError if the type cannot be detected."""
     kind = detect_id_type(snapshot, listed.ids)
     if kind is None:
         raise InputError(
@@ -45,7 +45,9 @@ def resolve_listed_ids(
     allow_unknown: bool,
 ) -> pd.DataFrame:
     """
-    Return the table of `resolve_customers` for the ids in a list. Suspicious ids raise ListError with their rows.
+    Return the result of `resolve_customers` for the ids in a list.
+
+    Raise ListError with the row numbers if ids are probably misspelled or are not customer ids.
 
     Parameters
     ----------
@@ -72,12 +74,12 @@ def resolve_listed_ids(
         known = check_listed_ids(listed, customers, kind)
     if kind == "customer_uid":
         _reject_invalid_uids(snapshot, listed)
-    # Unknown external ids are not checked here, because the callers report or skip them.
+    # The formats of unknown external ids are not checked, because the callers report or skip unknown external ids.
     if kind == "customer_uid" and not allow_similar_ids:
         check_formats(listed, known, customers[kind])
     if not allow_unknown and len(unknown) and len(unknown) == len(listed.ids):
         reject_list_without_known_ids(listed, customers, kind)
-    # Similar ids are accepted here, because `check_listed_ids` has already rejected them unless they are allowed.
+    # Accept similar ids here, because `check_listed_ids` has already rejected them if `allow_similar_ids` is False.
     return resolve_customers(snapshot, listed.ids, by=kind, directory=directory_table, allow_similar_ids=True)
 
 

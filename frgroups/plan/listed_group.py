@@ -34,7 +34,7 @@ _NOT_JOINING = (
 @dataclass(frozen=True, slots=True)
 class ListedGroup:
     """
-    Numbers of members and listed customers of one group, which the plan might not change.
+    Numbers of members and listed customers of one group. The plan might not change this group.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ def _other_groups(n: int) -> str:
 
 
 def _counted_sentences(counts: Mapping[ListedGroup, int], texts: tuple[str, str]) -> list[str]:
-    """Return one sentence for each of the groups with the largest counts, and one for all other groups."""
+    """Return one sentence for each of the groups with the largest counts, and one sentence for the other groups."""
     counted = sorted((group for group in counts if counts[group]), key=lambda group: (-counts[group], group.uid))
     named = [(counts[group], group.name) for group in counted[:MAX_NAMED_GROUPS]]
     others = counted[MAX_NAMED_GROUPS:]

@@ -16,7 +16,7 @@ _MAX_NAMED = 5
 
 
 def check_modes(mode: GroupModes) -> None:
-    """Raise InputError if a mode is unknown. The groups of a mapping are checked by `find_modes`."""
+    """Raise InputError if a mode is unknown. `find_modes` checks the groups if `mode` is a mapping."""
     if not isinstance(mode, Mapping):
         _check_mode(mode, "mode")
         return
@@ -34,7 +34,7 @@ def find_modes(
     snapshot: Snapshot, mode: GroupModes, desired: Collection[str], created: Mapping[str, str]
 ) -> GroupModes:
     """
-    Return the mode of each group by its uid, or one mode if it is the same for all groups.
+    Return the mode of each group by its uid, or one mode if all groups have the same mode.
 
     Parameters
     ----------

@@ -16,14 +16,14 @@ MODES: tuple[Mode, ...] = ("add", "remove", "keep_only", "mirror")
 ADDING_MODES: tuple[Mode, ...] = ("add", "mirror")
 # In these modes, members who are not in the list leave the group.
 REPLACING_MODES: tuple[Mode, ...] = ("keep_only", "mirror")
-# Description of each mode for the reviewer.
+# Sentences that describe each mode to the reviewer.
 MODE_TEXTS: dict[Mode, str] = {
     "add": "Customers in the list join the group. Members who are not in the list stay (mode add).",
     "remove": "Customers in the list leave the group. All other members stay (mode remove).",
     "keep_only": "Members who are not in the list leave the group. No customers join (mode keep_only).",
     "mirror": "Customers in the list join the group, and members who are not in the list leave (mode mirror).",
 }
-# Earlier names of modes. The error for an earlier name contains the current name.
+# Earlier names of modes, and the current name that the error for an earlier name contains.
 RENAMED_MODES = {"add_only": "add", "remove_only": "keep_only"}
 
 
@@ -41,9 +41,9 @@ def mode_of(modes: GroupModes, group_uid: str) -> Mode:
 
 def select_modes(modes: GroupModes, group_uids: Iterable[str]) -> GroupModes:
     """
-    Return one mode if all given groups have the same mode, otherwise the mode of each group.
+    Return one mode if all given groups have the same mode, otherwise a mapping of group uids to modes.
 
-    If no groups are given, the modes are returned unchanged.
+    If `group_uids` is empty, `modes` is returned unchanged.
 
     Examples
     --------

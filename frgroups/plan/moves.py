@@ -37,7 +37,7 @@ def moves_table(groups: Sequence[GroupChange]) -> pd.DataFrame:
 
 def format_moves(moves: pd.DataFrame) -> list[str]:
     """
-    Describe the number of customers who move between each pair of groups, in descending order.
+    Describe how many customers move between each pair of groups, starting with the largest number.
 
     At most `MAX_LISTED` pairs of groups are described. If there are more pairs, the last line contains the number of
     moves between the remaining pairs.
@@ -64,7 +64,7 @@ def format_moves(moves: pd.DataFrame) -> list[str]:
 
 
 def _changes_table(column: str, changes: Sequence[tuple[str, Sequence[str]]]) -> pd.DataFrame:
-    """Return a table with the customer uid and the group uid of each addition or removal."""
+    """Return a table of additions or removals. The group uids are in the column with the name `column`."""
     customers = [uid for _, uids in changes for uid in uids]
     groups = pd.Series([uid for uid, _ in changes], dtype="str").repeat([len(uids) for _, uids in changes])
     return pd.DataFrame({"customer_uid": pd.Series(customers, dtype="str"), column: groups.reset_index(drop=True)})

@@ -60,7 +60,8 @@ class Plan:
     snapshot_taken_at : datetime
         Time when the snapshot was taken.
     notes : tuple of Finding
-        Findings about the read of each group. If the plan was read from a file, also the findings about customers.
+        Findings about how each group was read. If the plan was loaded from a file, `notes` also contains the findings
+        about customers.
     reverts : str or None
         Digest of the plan that this plan undoes.
     partial_undo : bool
@@ -140,8 +141,7 @@ class Plan:
             "groups": [group.digest_payload() for group in self.groups],
         }
         if self.reverts is not None:
-            # The digest covers `reverts`, because applying an undo plan registers the original plan as undone or
-            # partly undone.
+            # Applying an undo plan marks the plan in `reverts` as undone. Therefore, the digest must cover `reverts`.
             content["reverts"] = self.reverts
         if self.partial_undo:
             content["partial_undo"] = True
@@ -188,12 +188,12 @@ class Plan:
 
     @property
     def finding_marks(self) -> Marks:
-        """Uids of the customers that findings are about, by group uid and rule."""
+        """Uids of the customers who are affected by findings, by group uid and rule."""
         return self._customer_findings.marks
 
     @cached_property
     def _customer_findings(self) -> CustomerFindings:
-        """Findings about customers. If the plan has no snapshot, `notes` contains these findings."""
+        """Findings about customers. If the plan has no snapshot, `notes` contains the findings instead."""
         if self.snapshot is None:
             return CustomerFindings(marks=self.stored_marks)
         return customer_findings(self.snapshot, self.groups, self.register)
@@ -206,7 +206,8 @@ class Plan:
         If the plan undoes another plan, the age of the snapshot is 0.
         """
         if self.reverts:
-            # An undo plan is based on the members that were read after the original plan was applied.
+            # An undo plan does not depend on the age of the snapshot, because it is based on the members that were
+            # read after the original plan was applied.
             return timedelta(0)
         return self.planned_at - self.snapshot_taken_at
 
@@ -319,7 +320,8 @@ class Plan:
         >>> estimate.n_before, estimate.n_write, estimate.n_after, estimate.n_requests
         (2, 1, 1, 4)
         """
-        # If a group has additions and removals, the additions are verified before the removals are sent.
+        # Groups with both additions and removals are also read between the two, to verify the additions before the
+        # removals are sent.
         mirrored = {group.uid for group in self.groups if group.add and group.remove}
         arriving = {*self._moves["to_group"], *mirrored}
         return estimate_requests(self.groups, n_write=len(self.requests()), arriving=arriving)
@@ -447,7 +449,8 @@ class Plan:
         >>> plan_memberships(sample_snapshot(), {"vip": ["c-7"]}).preview()["vip"].tolist()
         ['c-1', 'c-2', 'c-7']
         """
-        # The preview must not be older than the snapshot, even if the clocks of the server and the client differ.
+        # If the clocks of the server and the client differ, `planned_at` can be earlier than the snapshot. Use the
+        # later time, so that the preview is not older than the snapshot.
         taken_at = max(self.planned_at, self.snapshot_taken_at)
         if self.snapshot is not None:
             return preview_snapshot(self.snapshot, self.groups, taken_at=taken_at)
@@ -529,7 +532,7 @@ class Plan:
 
 
 def _rules_by_customer(uids_by_rule: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Return the rules of each customer's findings as one string."""
+    """Return the rules of the findings about each customer as one string, keyed by customer uid."""
     rules: dict[str, str] = {}
     for rule in sort_rules(uids_by_rule):
         for uid in uids_by_rule[rule]:

@@ -27,7 +27,7 @@ from frgroups.plan.plan import OPERATION_ORDER, Plan
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
-# An erasure replaces the digest in a receipt with this prefix.
+# The digest of an undone plan, or the placeholder with which an erasure replaces the digest in a receipt.
 _REVERTED_DIGEST = re.compile(rf"[0-9a-f]{{64}}|{TOMBSTONE_PREFIX}")
 
 
@@ -67,8 +67,8 @@ class _Group(msgspec.Struct, forbid_unknown_fields=True):
     add: tuple[_Text, ...]
     remove: tuple[_Text, ...]
     unknown: frozenset[_Text]
-    # By rule, the positions of the affected customers in the list of additions and then removals. Positions are
-    # stored instead of uids, so that each uid is stored only once.
+    # Positions of the affected customers, keyed by the rule of the finding. A position refers to the list of all
+    # additions followed by all removals. Positions are used so that each uid is stored only once.
     findings: dict[str, tuple[_Count, ...]] = {}
     created_at: str = ""
 
@@ -291,7 +291,7 @@ def _check_plan(plan: Plan) -> None:
     """
     Raise ValueError if values of a plan contradict each other, or if `reverts` is not a digest.
 
-    An undo plan has the mode "mirror".
+    For example, an undo plan must have the mode "mirror".
     """
     if plan.reverts is not None and not _REVERTED_DIGEST.fullmatch(plan.reverts):
         raise ValueError("The digest of the undone plan must have 64 hexadecimal digits.")

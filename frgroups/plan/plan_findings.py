@@ -49,7 +49,7 @@ def plan_findings(plan: Plan) -> tuple[Finding, ...]:
 
 
 def planner_notes(snapshot: Snapshot, changes: Sequence[GroupChange], limits: Limits) -> tuple[Finding, ...]:
-    """Return the findings about unverified groups, duplicate group names, and unused limits."""
+    """Return the findings about unverified groups, new groups with similar names, and unused limits."""
     reads = snapshot.reads.set_index("customer_group_uid")[["verdict", "how"]].to_dict("index")
     notes: list[Finding] = [*similar_group_findings(snapshot, changes)]
     for change in changes:
@@ -69,8 +69,8 @@ def future_data_findings(plan: Plan) -> list[Finding]:
     """
     Return a blocking finding if the data of a plan is newer than the plan.
 
-    The time of the data comes from the server, so the clock of the server or of this machine is wrong. If the time of
-    a sandbox was advanced, its clock is also wrong.
+    The server reports the time of the data. If this time is later than the plan, the clock of the server or of this
+    machine is wrong. The clock of a sandbox is also wrong if `Sandbox.advance` was called.
     """
     times = {"snapshot_max_age": ("time of the data", plan.snapshot_taken_at)}
     return future_times(times, plan.planned_at, "the server and of the machine that created the plan")
@@ -93,7 +93,7 @@ def _erased_customers(groups: Iterable[GroupChange]) -> list[Finding]:
 
 def _possible_tombstones(group: GroupChange) -> Iterator[str]:
     if isinstance(group.baseline, CodedUids):
-        # The placeholders of erased customers are invalid uids, so valid uids do not have to be decoded.
+        # Decode only the invalid uids, because the placeholders of erased customers are never valid uids.
         yield from group.baseline.invalid_uids()
     else:
         yield from group.baseline
@@ -160,7 +160,7 @@ def _unused_limits(limits: Limits, snapshot: Snapshot, changes: Iterable[GroupCh
     """
     Yield a finding for each uid in the limits that is not the uid of a group.
 
-    Limits for a pattern such as "store_*" are not reported, even if no group matches the pattern.
+    A pattern such as "store_*" is not reported, even if no group matches the pattern.
     """
     uids = {*snapshot.matrix.group_uids, *(change.uid for change in changes)}
     for key in limits.per_group:

@@ -54,9 +54,9 @@ def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[s
 
 def _without(changes: tuple[GroupChange, ...], name: str) -> tuple[GroupChange, ...]:
     """
-    Remove one group or one customer from the changes of a plan.
+    Return the changes of a plan without one group or one customer.
 
-    The argument `name` is the uid or name of a group. If no group matches, it is the uid of a customer.
+    If a group has the uid or the name `name`, this group is removed. Otherwise, `name` is the uid of a customer.
     """
     remaining = tuple(change for change in changes if name not in (change.uid, change.name))
     if len(remaining) < len(changes):
@@ -73,9 +73,9 @@ def _notes_of_selection(plan: Plan, group_uids: Collection[str]) -> tuple[Findin
 
 def _mark_as_whole_plan(note: Finding) -> Finding:
     """
-    Add a sentence to a finding, which states that the number refers to the original plan.
+    Add a sentence to a finding that states that the finding's number refers to the original plan.
 
-    The number for the selected changes cannot be computed without a snapshot.
+    Without a snapshot, the number cannot be computed again for the selected changes.
     """
     if note.customer_group_uid is not None or not note.n or _WHOLE_PLAN_NOTE in note.message:
         return note

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Maximum number of groups, and maximum number of findings, on the card.
 MAX_LISTED = 5
-# Suggested limits with more characters than this number are not shown on the card.
+# The card omits suggested limits if their text has more characters than this number.
 MAX_LIMITS_LENGTH = 250
 _NO_CHANGES: dict[Mode, str] = {
     "add": "No customers to add.",
@@ -92,7 +92,8 @@ def change_and_origin(plan: Plan, group: GroupChange) -> str:
     """
     Describe the planned change of a group and the origin of its customers.
 
-    The origin is omitted if it is only a table, because a table has no name. The review shows this origin.
+    If all customers come from a table, the origin is omitted, because a table has no name. The review page shows the
+    origin in this case as well.
     """
     origins = plan.origins.get(group.uid, ())
     origin = "" if [origin.kind for origin in origins] == ["table"] else origin_text(origins)
@@ -149,7 +150,7 @@ def plan_card(plan: Plan) -> Card:
 
 
 def _excluded_lines(plan: Plan) -> list[CardLine]:
-    """Return the number of excluded changes, and the number of changes that a holdout excludes."""
+    """Return card lines with the number of all excluded changes and the number that a holdout excludes."""
     lines = [CardLine(pluralize(len(plan.excluded_changes), "change"))]
     n_held_out = sum(change.rule == "holdout" for change in plan.excluded_changes)
     if n_held_out:
@@ -158,7 +159,7 @@ def _excluded_lines(plan: Plan) -> list[CardLine]:
 
 
 def _limited(lines: list[CardLine], what: str) -> list[CardLine]:
-    """Return at most `MAX_LISTED` lines, and a line with the number of the others."""
+    """Return at most `MAX_LISTED` lines, followed by a line with the number of omitted lines."""
     n_more = len(lines) - MAX_LISTED
     if n_more <= 0:
         return lines
@@ -170,7 +171,7 @@ def _finding_line(finding: Finding) -> CardLine:
 
 
 def _next_step(plan: Plan) -> str:
-    """Return the next step as a sentence with the Python call."""
+    """Return a sentence that describes the next step for the plan, with the Python call."""
     if plan.is_empty:
         return "none"
     blocking = [finding for finding in plan.findings if finding.blocking]

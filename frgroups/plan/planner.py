@@ -177,7 +177,7 @@ def plan_memberships(
 @dataclass(frozen=True, eq=False)
 class PlanRequest:
     """
-    The desired memberships of a plan, after all arguments were checked.
+    The validated desired memberships from which `create_plan` creates a plan.
 
     Attributes
     ----------
@@ -192,12 +192,12 @@ class PlanRequest:
     created
         The groups to create, as {uid: name}.
     group_limits
-        Limits by group uid. They replace the limits of the plan and of the register for the group, unless `per_group`
-        of the plan's limits contains the group's uid.
+        Declared limits by group uid. These limits replace the limits of the plan and of the register for the group,
+        unless `per_group` in the plan's limits contains the group's uid.
     limit_places
         File, table, and key of the `group_limits`, keyed by group uid.
     origins
-        Origins of the desired customers by group uid. For the other groups, the origin is a table.
+        Origins of the desired customers by group uid. For a group without an entry, the origin is a table.
     """
 
     snapshot: Snapshot
@@ -222,7 +222,7 @@ def create_plan(
     allow_similar_ids: bool,
 ) -> Plan:
     """
-    Create a plan from desired memberships that were converted to codes.
+    Create a plan from desired memberships in which the customers are encoded as integers.
 
     See `plan_memberships` for the other parameters and the errors.
     """
@@ -270,7 +270,7 @@ def create_plan(
 
 
 def _origins_of_groups(request: PlanRequest, listed: Iterable[ListedGroup]) -> dict[str, tuple[CustomerOrigin, ...]]:
-    """Return the customer origins of each desired group. A group that is only created has no origins."""
+    """Return the customer origins of each desired group. A created group without desired members has none."""
     desired = [group for group in listed if group.uid in request.desired]
     return {
         group.uid: request.origins.get(group.uid, (CustomerOrigin("table", n_customers=group.n_listed),))
@@ -281,7 +281,7 @@ def _origins_of_groups(request: PlanRequest, listed: Iterable[ListedGroup]) -> d
 def _declared_limits(
     group_limits: Mapping[str, Mapping[str, Any]], changed: Collection[str], limits: Limits
 ) -> dict[str, Mapping[str, Any]]:
-    """Return the declared limits of the changed groups that have no limits in `limits.per_group`."""
+    """Return the declared limits of the changed groups, without groups whose uid is in `limits.per_group`."""
     return {
         uid: values
         for uid, values in group_limits.items()
@@ -313,7 +313,7 @@ def check_plan_arguments(limits: Limits | None, purpose: str) -> None:
 def _exclude(
     requested: Iterable[GroupChange], exclusions: Exclusions
 ) -> tuple[list[GroupChange], list[ExcludedChange]]:
-    """Return the changes that remain in the plan after the exclusions, and the excluded changes."""
+    """Split the requested changes into the changes that remain in the plan and the excluded changes."""
     changes: list[GroupChange] = []
     excluded: list[ExcludedChange] = []
     for requested_change in requested:
@@ -342,9 +342,10 @@ def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, 
 
 class _Difference:
     """
-    Compute the additions to groups and the removals from groups.
+    Compute the additions and removals that result in the desired members of a group.
 
-    The comparison uses an array with one boolean per customer, so that uids do not have to be sorted or decoded.
+    Desired customers and members are compared by their integer codes in an array with one boolean per customer.
+    Therefore, uids do not have to be sorted or decoded.
     """
 
     def __init__(self, request: PlanRequest) -> None:
@@ -395,9 +396,10 @@ class _Difference:
 
 def _check_sendable(snapshot: Snapshot, changes: Iterable[GroupChange]) -> None:
     """
-    Raise an error if a change contains a uid that the API does not accept, or if the group changed during the load.
+    Raise an error if a change cannot be sent, or if the group changed during the load.
 
-    A snapshot that was created from tables can contain uids that the API does not accept.
+    A change cannot be sent if the API does not accept one of its uids. A snapshot that was created from tables can
+    contain such uids.
     """
     reads = snapshot.reads.set_index("customer_group_uid")[["verdict", "note"]].to_dict("index")
     for change in changes:

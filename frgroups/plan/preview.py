@@ -28,7 +28,8 @@ def preview_snapshot(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken
     group_uids = sorted(names)
     code_of_group = {uid: code for code, uid in enumerate(group_uids)}
     customers = _MergedCustomers(snapshot, sorted(frozenset().union(*(group.unknown for group in groups))))
-    # Each membership is encoded as one integer: group code x number of customers + customer code.
+    # Encode each membership as one integer, so that removals can be found by a binary search:
+    # group code x number of customers + customer code.
     n_customers = max(customers.n, 1)
     new_group_codes = np.array([code_of_group[uid] for uid in before.group_uids], dtype=np.int64)
     memberships = new_group_codes[before.group_code] * n_customers + customers.new_codes[before.indices]
@@ -58,7 +59,7 @@ class _MergedCustomers:
     """
     The customers in a snapshot and additional customers, sorted by uid.
 
-    The attribute `new_codes` contains the new integer code of each customer in the snapshot.
+    The attribute `new_codes` contains the integer code in this combined list for each customer in the snapshot.
     """
 
     def __init__(self, snapshot: Snapshot, additional: list[str]) -> None:
@@ -83,7 +84,7 @@ class _MergedCustomers:
 
 
 def _memberships_of(customers: _MergedCustomers, uids_by_group: Mapping[int, Sequence[str]]) -> IntArray:
-    """Encode memberships as integers, in the order of the groups in `uids_by_group`."""
+    """Encode the memberships in `uids_by_group` as integers. The keys are the integer codes of the groups."""
     lengths = [len(uids) for uids in uids_by_group.values()]
     group_codes = np.repeat(np.array([*uids_by_group], dtype=np.int64), lengths)
     return group_codes * customers.n + UidTable(customers.uids).lookup_codes_of_lists(uids_by_group.values())

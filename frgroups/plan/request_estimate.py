@@ -11,11 +11,11 @@ from frgroups.api.pagination import count_pages
 from frgroups.internals.formatting import pluralize
 from frgroups.plan.group_change import GroupChange
 
-# The response time is an assumption, because the actual time is unknown before the first request.
+# Assumed response time. The actual time is unknown before the first request.
 SECONDS_PER_RESPONSE = 0.2
-# Maximum number of customers in a write request. If the server accepts fewer customers, the maximum is lower.
+# Default maximum number of customers in a write request. An apply run uses fewer if the server accepts only fewer.
 CHUNK = 200
-# An apply run stops if the server has rejected this number of customers.
+# An apply run stops when the server has rejected this number of customers.
 MAX_REJECTED = 50
 
 
@@ -30,13 +30,13 @@ class RequestEstimate:
     Attributes
     ----------
     n_before
-        Number of requests before the first write. They read the list of groups, for which one request is assumed, and
-        the members of the changed groups.
+        Number of requests before the first write. These requests read the members of the changed groups and the list
+        of groups. One request is assumed for the list of groups.
     n_write
         Number of write requests.
     n_between
-        Number of read requests between additions and removals. They read the groups that customers move to, and the
-        groups that the plan both adds customers to and removes customers from.
+        Number of read requests between additions and removals. These requests read the groups to which customers
+        move, and the groups with both additions and removals.
     n_after
         Number of read requests after the last write.
     seconds
@@ -44,8 +44,8 @@ class RequestEstimate:
     n_unknown
         Number of customers to add who are not in the snapshot.
     n_search
-        Number of additional writes that are needed to find these customers if the server rejects every request that
-        contains one of them. `n_requests` and `seconds` do not include these writes.
+        Number of additional writes that are needed to find the customers in `n_unknown` if the server rejects every
+        request that contains such a customer. `n_requests` and `seconds` do not include these writes.
     """
 
     n_before: int
@@ -98,7 +98,8 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
     >>> print(estimate_requests([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
     Applying the plan requires 10 requests (1 write) and takes less than a minute.
     """
-    # The list of groups is read once. Before a group is created, one request verifies that it does not exist yet.
+    # Before the first write, one request reads the list of groups. For each group to create, one more request
+    # verifies that the group does not exist yet.
     before = [1 for _ in groups[:1]]
     reads = _ReadCounter()
     before += [1 if group.create else reads.count(len(group.baseline)) for group in groups]
@@ -145,9 +146,9 @@ class _ReadCounter:
 
     def count(self, n_members: int) -> int:
         """
-        Return the number of requests that read a group.
+        Return the number of requests that read the member list of a group.
 
-        If a list has several pages, one more request reads it in the reverse sort order, unless a longer list was
+        If a list has several pages, one more request reads the list in reverse sort order, unless a longer list was
         read before.
         """
         n_pages = count_pages(PAGE_SIZE, n_members)

@@ -17,7 +17,7 @@ def similar_group_findings(snapshot: Snapshot, changes: Sequence[GroupChange]) -
     Yield the findings about the names and uids of the groups that a plan creates.
 
     Each new group is compared with all groups in the snapshot and with the other new groups. Two names are similar if
-    they differ but a reader can confuse them. Two uids are similar if they differ only in case or spaces. Equal
+    they differ but a reader can confuse them. Two uids are similar if they differ only in case or spaces. Equal names
     and similar names have separate findings, because `apply_plan` accepts only names that the findings report.
     """
     created = [change for change in changes if change.create]
@@ -44,7 +44,7 @@ def similar_group_findings(snapshot: Snapshot, changes: Sequence[GroupChange]) -
 
 
 def _others(change: GroupChange, groups: Iterable[_UidAndName]) -> list[_UidAndName]:
-    """Return the groups except the new group, without duplicates and sorted by uid."""
+    """Return the groups without the new group and without duplicates, sorted by uid."""
     return sorted({uid: name for uid, name in groups if uid != change.uid}.items())
 
 
@@ -68,7 +68,7 @@ def _name_findings(change: GroupChange, others: Sequence[_UidAndName]) -> Iterat
 
 
 def _difference_sentence(name: str, other: str) -> str:
-    """Describe how two similar names differ. Code points are stated only if the difference is not visible."""
+    """Describe how two similar names differ, with code points only if the difference is not visible."""
     if not differs_in_case(name, other):
         return f"The difference is {describe_difference(name, other)}."
     if name.casefold() == other.casefold():

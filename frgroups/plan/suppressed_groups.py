@@ -1,4 +1,4 @@
-"""Check the groups that the entries of a suppression list name."""
+"""Check the groups to which the entries of a suppression list refer."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MAX_LISTED_GROUPS = 5
 
 def check_suppressed_groups(listed: SuppressionList, names: Mapping[str, str]) -> None:
     """
-    Raise InputError if an entry contains a group's name, or its uid in another case, instead of the uid.
+    Raise InputError if an entry contains a group's name, or the group's uid in another case, instead of the uid.
 
-    No group has such a uid, so the entry would not exclude its customer.
+    No group has the value in such an entry as its uid. The entry would therefore not exclude the customer.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def held_out_member_findings(
     listed: SuppressionList, snapshot: Snapshot, changes: Iterable[GroupChange], group_uids: Iterable[str]
 ) -> list[Finding]:
     """
-    Return a finding for each desired group that contains held-out customers after the plan.
+    Return a finding for each desired group in which held-out customers are members after the plan.
 
     A holdout prevents additions, but it does not remove members. Held-out customers who remain members receive the
     campaign, so the control group is not comparable.
@@ -92,7 +92,7 @@ def held_out_member_findings(
 
 def unknown_group_findings(listed: SuppressionList, names: Mapping[str, str]) -> list[Finding]:
     """
-    Return a finding if entries name groups that do not exist, because the uids might be misspelled.
+    Return a finding if entries contain uids of groups that do not exist and might therefore be misspelled.
 
     The message lists only values that are valid uids, because other values can be personal data.
 

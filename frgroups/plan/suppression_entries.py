@@ -19,15 +19,16 @@ from frgroups.internals.suggestions import did_you_mean, is_missing
 from frgroups.internals.validation import check_type
 from frgroups.snapshot.membership_matrix import check_uids
 
-# Source of holdout entries. A holdout entry must name a group and have an end.
+# Value of the column source in holdout entries. A holdout entry must have a group and an end.
 HOLDOUT = "holdout"
 ENTRY_COLUMNS = ("customer_uid", "customer_group_uid", "until", "source", "reason")
 _END_EXAMPLES = "a date such as 2026-12-31 or a time such as 2026-12-31T12:00Z"
-# Excel and pandas write a date as the first second of the day, without a time zone.
+# Excel and pandas append one of these strings to a date. `parse_end` therefore treats such a value as a date.
 _START_OF_DAY = (" 00:00:00", "T00:00:00")
 # Columns that determine for which groups and until when an entry is in force.
 _SCOPE_COLUMNS = ("customer_group_uid", "until", "source")
-# With this ratio, "untill" and "customer_group" are similar names, but "resource" and "customer_group_name" are not.
+# Minimum similarity at which a column name counts as misspelled. With this value, "untill" and "customer_group" are
+# similar to column names of a list, but "resource" and "customer_group_name" are not.
 _SIMILARITY = 0.87
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -157,9 +158,9 @@ class SuppressionList:
     Attributes
     ----------
     by_group
-        The entries by group uid and customer uid. The entries for all groups have the key "".
+        The entries by group uid and then by customer uid. Entries that apply to all groups have the group uid "".
     n_expired
-        Number of entries that have ended.
+        Number of omitted entries that have ended.
     """
 
     by_group: Mapping[str, Mapping[str, SuppressionEntry]] = field(default_factory=dict)
@@ -199,7 +200,7 @@ class SuppressionList:
 
     @property
     def group_uids(self) -> list[str]:
-        """Sorted uids of the groups that the entries name."""
+        """Sorted uids of the groups in the entries, without the entries for all groups."""
         return sorted(uid for uid in self.by_group if uid)
 
     def find(self, group_uid: str, customer_uid: str) -> SuppressionEntry | None:
@@ -269,7 +270,7 @@ def check_entry_columns(names: Sequence[object], place: str) -> None:
     names
         The column names that `entry_columns` returned.
     place
-        The table in the error message, for example "The suppression list list.csv".
+        Description of the table for the error message, for example "The suppression list list.csv".
 
     Examples
     --------
@@ -324,15 +325,15 @@ def _cell_text(value: object) -> str:
 
 def parse_entries(rows: Iterable[tuple[object, Mapping[str, str]]], place: str) -> list[SuppressionEntry]:
     """
-    Convert the rows of a list to entries.
+    Convert the rows of a suppression list to entries.
 
     Parameters
     ----------
     rows
-        The number and the cells of each row, by column name. Cells of missing columns are blank. Email addresses and
-        phone numbers in sources and reasons are masked.
+        The row number and the cells of each row, keyed by column name. Missing columns are treated as blank cells.
+        Email addresses and phone numbers in sources and reasons are masked.
     place
-        The list in error messages, for example "The suppression list list.csv".
+        Description of the list for error messages, for example "The suppression list list.csv".
 
     Raises
     ------

@@ -28,7 +28,7 @@ SUPPRESSION_LIST = "suppression_list"
 
 
 class HasTenant(Protocol):
-    """Protocol for objects that have a tenant and a host, such as Snapshot, Plan, and Client."""
+    """Protocol for objects with a tenant uid and a base URL, such as Snapshot, Plan, and Client."""
 
     @property
     def tenant_uid(self) -> str:
@@ -117,7 +117,8 @@ def suppression_entries(tenant: HasTenant) -> list[SuppressionEntry]:
     earlier = path.parent.with_name("never_add") / path.name
     if earlier.exists():
         raise InputError(f"The suppression list {earlier} is in a folder that is no longer read. Move it to {path}.")
-    # A symbolic link to a missing file is an error, because it shows that a suppression list was set up.
+    # A missing file means an empty list. A symbolic link to a missing file causes an error instead, because the link
+    # shows that a suppression list was set up.
     if not path.exists() and not path.is_symlink():
         return []
     return parse_entries(_read_rows(read_table(path, None), path), _describe_list(path))
@@ -137,7 +138,7 @@ def entry_table(table: Table) -> pd.DataFrame | None:
     header = read_header(table)
     check_entry_columns(
         sorted(set(header)), _describe_list(table.source)
-    )  # A list of uids may contain other columns, also repeatedly.
+    )  # Names are deduplicated, because a plain list of uids may repeat columns.
     is_plain = "customer_group_uid" not in header and "until" not in header
     if is_plain and not ("source" in header and _has_holdout(table, header.index("source"))):
         return None
@@ -155,7 +156,7 @@ def _describe_list(path: Path) -> str:
 
 
 def read_header(table: Table) -> list[str]:
-    """Return the column names, with the standard spelling of the columns of a suppression list."""
+    """Return the column names in the first row of a table, with the standard spelling of the list's columns."""
     return [str(name) for name in entry_columns(table.rows[0][1])]
 
 

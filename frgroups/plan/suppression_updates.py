@@ -27,7 +27,7 @@ def add_suppression_entries(tenant: HasTenant, entries: pd.DataFrame) -> Path:
     Parameters
     ----------
     tenant : Snapshot, Plan or Client
-        An object of the tenant.
+        Object with the uid and the base URL of the tenant, such as a snapshot.
     entries : pandas.DataFrame
         A table with the column customer_uid and, optionally, the columns customer_group_uid, until, source, and
         reason. `suppression_list_path` describes them. Other columns are ignored.
@@ -68,12 +68,12 @@ def add_suppression_entries(tenant: HasTenant, entries: pd.DataFrame) -> Path:
         known = set(suppression_entries(tenant))
         added = []
         for (_, cells), entry in zip(rows, parsed, strict=True):
-            if entry not in known:  # Compare parsed entries, because cells can be spelled differently.
+            if entry not in known:  # Cells of equal entries can be spelled differently.
                 known.add(entry)
-                # Use the parsed source and reason, in which contact data is masked.
+                # Write the parsed source and reason, in which contact data is masked, instead of the original cells.
                 added.append(cells | {"source": entry.source, "reason": entry.reason})
         if added:
-            # The list might be a symbolic link to a shared file.
+            # If the list is a symbolic link to a shared file, replace the shared file instead of the link.
             write_text(path.resolve(), _new_content(path, added))
     return path
 
@@ -82,7 +82,7 @@ def _new_content(path: Path, added: Sequence[Mapping[str, str]]) -> str:
     """
     Return the CSV text of the existing list with additional rows.
 
-    A column that the existing list lacks is added only if an additional row has a value for it.
+    A column that is missing in the existing list is added only if an additional row has a value in this column.
     """
     header: list[str] = []
     names: list[str] = []

@@ -48,7 +48,7 @@ class UidTable:
 
     @cached_property
     def invalid(self) -> BoolArray | None:
-        """Boolean array that is True for uids that the API does not accept, or None if all uids are accepted."""
+        """Boolean array that is True for uids that the API does not accept, or None if the API accepts all uids."""
         mask = is_invalid_uid(self.texts)
         if mask.any():
             return mask
@@ -56,12 +56,12 @@ class UidTable:
 
     @cached_property
     def _json(self) -> pa.Array:
-        """Array of the uids as JSON strings, each followed by a comma."""
+        """Arrow array with the JSON string of each uid, followed by a comma."""
         parts = [pa.scalar(text, type=pa.large_string()) for text in ('"', '",', "")]
         quoted = pc.binary_join_element_wise(parts[0], self.texts, *parts[1:]).cast(pa.large_binary())
         if self.invalid is None:
             return quoted
-        # Only invalid uids can contain characters that must be escaped in JSON.
+        # Only invalid uids can contain characters that must be escaped in JSON. Encode these uids separately.
         escaped = [f"{canonical_json(uid)},".encode() for uid in self.take(np.flatnonzero(self.invalid))]
         return pc.replace_with_mask(quoted, pa.array(self.invalid), pa.array(escaped, type=pa.large_binary()))
 
@@ -74,7 +74,8 @@ class UidTable:
         digest = hashlib.sha256(b"[")
         items = self._json.take(pa.array(codes))
         if len(items):
-            # Arrow's `take` returns one contiguous buffer, which contains the JSON text of all selected uids.
+            # The result of `take` has one contiguous buffer with the JSON text of all selected uids. Hash this buffer
+            # without the last comma.
             _, ends, text = items.buffers()
             digest.update(memoryview(text)[: np.frombuffer(ends, dtype=np.int64)[len(items)] - 1])
         digest.update(b"]")
@@ -126,7 +127,7 @@ class CodedUids(Sequence[str]):
         """
         Return the uids that the API does not accept.
 
-        The rejected uids include the placeholders of erased customers.
+        The result includes the placeholders of erased customers.
         """
         if self.table.invalid is None:
             return []

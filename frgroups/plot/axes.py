@@ -1,4 +1,4 @@
-"""Parts that several charts share: headings, rows of bars, labels, axes, and the detection of result tables."""
+"""Draw the elements that several charts share, such as headings, labels, and axes, and detect result tables."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ _LEGEND_GAP = 0.5  # Distance between the legend and the axis below it, as a mul
 
 
 def title_font(ax: Axes) -> float:
-    """Return the font size of the heading in points."""
+    """Return the font size in points of the heading."""
     return max(points("axes.titlesize", 0.85) * font_scale(ax), MIN_FONT)
 
 
 def label_font(ax: Axes) -> float:
-    """Return the font size of names, values, and legends in points."""
+    """Return the font size in points of group names, bar labels, and legends."""
     return max(points("ytick.labelsize", 0.85) * font_scale(ax), MIN_FONT)
 
 
 def tick_font(ax: Axes) -> float:
-    """Return the font size of tick labels in points."""
+    """Return the font size in points of tick labels."""
     return max(points("xtick.labelsize", 0.85) * font_scale(ax), MIN_FONT)
 
 
 def scale_ticks(ax: Axes) -> None:
-    """Set the font of the tick labels."""
+    """Set the font size of the tick labels to `tick_font`."""
     ax.tick_params(labelsize=tick_font(ax))
 
 
@@ -77,8 +77,9 @@ class Heading:
     """
     The title of a chart: a heading, followed by notes such as the number of omitted groups.
 
-    If `title` is not None, it replaces the heading. The functions `left` and `width` return the start of the title,
-    as a distance to the left of the Axes in points, and its maximum width in points.
+    If `title` is not None, it replaces the heading. The function `left` returns how many points to the left of the
+    Axes the title starts. The function `width` returns the width from the left edge of the Axes that the title can
+    use, in points. If `width` is None, the title can use the width that is available to the Axes.
     """
 
     heading: str
@@ -126,35 +127,36 @@ class Heading:
 
 
 def scale_texts(font: float, height: float, ax: Axes) -> None:
-    """Reduce the font of the labels if the Axes become lower than `height` points."""
+    """Reduce the font size of the labels if the height of the Axes becomes less than `height` points."""
     scale = min(size_in_points(ax)[1] / height, 1.0)
     for text in ax.texts:
         text.set_fontsize(font * scale)
 
 
 def name_indent(ax: Axes) -> float:
-    """Return the distance between the start of the names of the groups and the Axes in points."""
+    """Return the distance in points between the left end of the longest group name and the Axes."""
     labels = ax.get_yticklabels()
     font = min((float(label.get_fontsize()) for label in labels), default=0.0)
-    # In other resolutions, texts are up to 8% narrower, and layout engines ignore titles that leave the figure.
+    # Return at most 92% of the measured width, because text is up to 8% narrower in other resolutions. With the full
+    # width, the title could start outside the figure, and layout engines ignore titles outside the figure.
     return 0.92 * widest(ax, [label.get_text() for label in labels], font) + float(rcParams["ytick.major.pad"])
 
 
 def heading_text(ax: Axes, heading: str, notes: Sequence[str], title: str | None, width: float, font: float) -> str:
-    """Wrap the heading, or the title that replaces it, and the notes to a width in points."""
+    """Return the heading (or the title that replaces it) and the notes, wrapped to a width in points."""
     lines = wrap_to_width(ax, heading if title is None else title, font, width)
     return "\n".join(lines + wrap_to_width(ax, "; ".join(notes), font, width))
 
 
 def title_color(ax: Axes) -> str:
-    """Return the color of titles, which is `axes.titlecolor` or `text.color` if it is readable on the figure."""
+    """Return the title color of `rcParams`, or black or white if the title color has too little contrast."""
     color = rcParams["axes.titlecolor"]
     return readable(rcParams["text.color"] if color == "auto" else color, figure_background(ax))
 
 
 def describe_cut(n_drawn: int, n_all: int, what: str = "group") -> str:
     """
-    Return a note about the number of drawn groups.
+    Return a note that states how many of all groups are drawn.
 
     Examples
     --------
@@ -176,7 +178,7 @@ def is_table(data: Any, *columns: str) -> bool:
 
 
 def unpack_pair(data: Any, new: Any) -> tuple[Any, Any]:
-    """Return the older and the newer data. `data` can also be a tuple that contains both."""
+    """Return the older and the newer data, which are `data` and `new` or the two elements of the tuple `data`."""
     if isinstance(data, tuple) and len(data) == 2 and new is None:
         return data[0], data[1]
     return data, new
@@ -192,7 +194,7 @@ def select_largest(matrix: MembershipMatrix, top: int | None) -> MembershipMatri
 
 def row_axes(ax: Axes | None, n_rows: int, top: int | None, width: float, per_group: int = 1) -> tuple[Axes, int]:
     """
-    Return the Axes for a chart of rows and the number of groups that the chart can contain.
+    Return the Axes for a chart of rows, and the maximum number of groups that fit on these Axes.
 
     If `ax` is None, the Axes belong to a new figure that is high enough for the first `top` groups. Otherwise, the
     number of groups is also limited by the height of the Axes. Each group has `per_group` rows.
@@ -200,7 +202,8 @@ def row_axes(ax: Axes | None, n_rows: int, top: int | None, width: float, per_gr
     n = n_rows if top is None else min(n_rows, top)
     if ax is None:
         return new_axes(width, 1.5 + 0.26 * max(n * per_group, 2)), n
-    # The title has up to three lines. The axis at the bottom needs three lines, and the legend two.
+    # Subtract the space for a title of three lines, for the axis at the bottom (three lines), and for the legend (two
+    # lines).
     height = area_in_points(ax)[1] - _LINE * (3 * title_font(ax) + 5 * label_font(ax))
     return ax, min(n, max(int(height / (_LINE * MIN_FONT * per_group)), 1))
 
@@ -238,31 +241,32 @@ def name_rows(ax: Axes, names: Sequence[str], axis_label: str) -> None:
 
 
 def label_axis(axis: Axis, text: str, **style: Any) -> None:
-    """Set the label of an axis, in a font that fits the Axes."""
+    """Set the label of an axis, with a font size that fits the size of the Axes."""
     font = max(points("axes.labelsize", 0.85) * font_scale(axis.axes), MIN_FONT)
     axis.set_label_text(text, **{"fontsize": font, **LITERAL, **style})
 
 
 def finish_rows(ax: Axes, heading: str, notes: Sequence[str], title: str | None) -> None:
     """
-    Draw the heading of a chart of rows, determine its layout, and reduce the font to the height of a row.
+    Draw the heading of a chart of rows, determine the chart's layout, and fit the font size to the height of a row.
 
     If the chart has labeled artists, a legend is drawn below the last row.
     """
-    # Exclude the bar labels from the layout, because the limits of the x-axis do not leave space for them yet.
+    # The limits of the x-axis do not leave space for the bar labels yet. Exclude the bar labels from the layout, so
+    # that they do not make the Axes smaller.
     _set_in_layout(ax, False)
     chart_heading = Heading(heading, notes, title, name_indent)
     chart_heading.settle(ax)
     _add_legend(ax)
     fit_rows(ax)
     fit_when_settled(ax, fit_rows)
-    # The names of the rows can be narrower than before, so adapt the start of the title.
+    # `fit_rows` can reduce the font size of the row names. Draw the title again, so that it starts above the names.
     chart_heading.fit(ax)
     _set_in_layout(ax, True)
 
 
 def fit_rows(ax: Axes) -> None:
-    """Leave space for the legend below the last row, and reduce the font to the height of a row."""
+    """Leave space for the legend below the last row, and reduce the font size to fit the height of a row."""
     n_rows, (_, height), legend = len(ax.get_yticks()), size_in_points(ax), ax.get_legend()
     legend_height = 0.0
     if legend is not None:
@@ -276,7 +280,7 @@ def fit_rows(ax: Axes) -> None:
 
 
 def _set_in_layout(ax: Axes, in_layout: bool) -> None:
-    """Include the labels in the layout of the figure, or exclude them."""
+    """Set whether layout engines consider the text labels on the Axes."""
     for text in ax.texts:
         text.set_in_layout(in_layout)
 
@@ -304,7 +308,7 @@ def _add_legend(ax: Axes) -> None:
 
 
 def right_limit(ax: Axes, ends: Iterable[float], labels: Iterable[str]) -> float:
-    """Return the upper limit of the x-axis that leaves enough space for the labels to the right of the bars."""
+    """Return the upper limit of the x-axis at which the labels fit to the right of the bars."""
     width, limit = size_in_points(ax)[0], 1.0
     font = float(ax.texts[0].get_fontsize()) if ax.texts else label_font(ax)
     for end, label in zip(ends, labels, strict=True):
@@ -327,10 +331,10 @@ def fit_x_ticks(ax: Axes, largest: float) -> None:
 
 
 def name_width(ax: Axes) -> float:
-    """Return the width that the names of the rows can use, in points."""
+    """Return the maximum width of a row name in points."""
     return 0.36 * area_in_points(ax)[0]
 
 
 def reserve_width(ax: Axes, texts: Sequence[str]) -> float:
-    """Return the width of the widest text as a fraction of the width of the Axes, at most 0.6."""
+    """Return the fraction of the width of the Axes that the widest string needs, at most 0.6."""
     return min((widest(ax, texts, label_font(ax)) + 6) / size_in_points(ax)[0], 0.6)

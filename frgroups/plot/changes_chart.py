@@ -118,7 +118,7 @@ def changes(
 
 
 def _row_names(ax: Axes, drawn: pd.DataFrame) -> list[str]:
-    """Return the names of the groups, with a note about groups that are new or deleted."""
+    """Return the row names, in which a note follows the name of each new or deleted group."""
 
     def labels(length: int) -> list[str]:
         names = display_names(drawn["customer_group_uid"], drawn["name"], length)

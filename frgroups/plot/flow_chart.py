@@ -33,7 +33,7 @@ from frgroups.plot.theme import LITERAL, background, ink, n_series_colors, serie
 _HEADING = "Customers who moved between groups"
 _HATCHES = ("", "\\\\\\\\", "xxxx")
 _OTHER_GROUPS = "(other groups)"
-# States that are not groups have a separate shade of gray and a hatch, and are drawn below the groups.
+# Strength of the gray shade, and hatch, of the states that are not groups. These states are drawn below the groups.
 _STATE_STYLES = {_OTHER_GROUPS: (0.55, ""), SEVERAL: (0.35, "...."), NONE: (0.18, "////")}
 _BOX_WIDTH = 0.03
 _LINE = 1.4  # Distance between labels, as a multiple of their font size.
@@ -123,7 +123,7 @@ def flow(
         reason = "; ".join(notes[1:]) or "no customers in these groups"
         return empty_chart(ax or new_axes(8.0, 3.0), _HEADING, reason, title)
     if ax is not None:
-        # The two lines below the groups are "(other groups)" and "(none)".
+        # Subtract two lines for "(other groups)" and "(none)", which are drawn below the groups.
         n_lines = int(0.7 * area_in_points(ax)[1] / (_LINE * label_font(ax))) - 2
         top = max(n_lines, 1) if top is None else min(top, max(n_lines, 1))
     moves, n_others = _combine_small_groups(drawn, top)
@@ -136,13 +136,13 @@ def flow(
 
 
 def _describe_stay(table: pd.DataFrame) -> str:
-    """Return a note about the number of customers who stayed."""
+    """Return a note that states how many customers stayed in the same group or set of groups."""
     n_stayed, n = int(table["n_stayed"].sum()), int(table["n"].sum())
     return f"{n_stayed:,} of {pluralize(n, 'customer')} stayed in the same group or set of groups"
 
 
 def _draw_chart(ax: Axes, moves: pd.DataFrame, states: list[str], notes: list[str], title: str | None) -> None:
-    """Draw the columns and bands, after the heading has determined the size of the Axes."""
+    """Draw the heading, which determines the size of the Axes, and then the columns and the bands."""
     ax.set_xticks([])
     ax.set_yticks([])
     ax.grid(False)
@@ -169,7 +169,7 @@ def _draw_chart(ax: Axes, moves: pd.DataFrame, states: list[str], notes: list[st
 
 @dataclass(frozen=True)
 class _Layout:
-    """The order of the states, the size of the font in points, and the scale of the y-axis."""
+    """The order of the states, the font size in points, and the height and unit of the y-axis."""
 
     states: list[str]
     font: float
@@ -183,7 +183,7 @@ class _Layout:
 
 @dataclass(frozen=True, eq=False)
 class _Column:
-    """One column of a flow chart, with the number of customers and the start position of each state."""
+    """One column of a flow chart, with each state's number of customers and start position on the y-axis."""
 
     n: dict[str, int]
     start: dict[str, float]
@@ -191,7 +191,7 @@ class _Column:
 
     @classmethod
     def stack(cls, moves: pd.DataFrame, side: str, states: list[str], gap: float) -> _Column:
-        """Stack the states in the table column `side`, with a gap between the states."""
+        """Create a chart column by stacking the states in the table column `side`, with a gap between them."""
         sums = moves.groupby(side)["n"].sum()
         n = {state: int(sums[state]) for state in states if state in sums.index}
         start, position = {}, 0.0
@@ -217,7 +217,7 @@ _RIGHT = _Side("after", 1.0, 1.0 - _BOX_WIDTH, 1, "left")
 
 
 def _combine_small_groups(table: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, int]:
-    """Combine all but the `top` largest groups. Return the moves and the number of combined groups."""
+    """Return the moves with all but the `top` largest groups combined, and the number of combined groups."""
     sides = [table.groupby(side)["n"].sum() for side in ("from_group", "to_group")]
     sizes = pd.concat(sides, axis=1).max(axis=1).drop([NONE, SEVERAL], errors="ignore")
     others: list[str] = []
@@ -277,7 +277,7 @@ def _draw_bands(ax: Axes, moves: pd.DataFrame, before: _Column, after: _Column, 
         next_left[row.from_group] += row.n
         next_right[row.to_group] += row.n
         color, hatch = _state_style(ax, row.from_group, layout.states)
-        # An edge in the color of the background would hide a thin band.
+        # Draw the edge of a thin band in the color of the band. An edge in the background color would hide the band.
         edge = behind if 4 * row.n >= readable_height else color
         band = _band_path(left, right, row.n)
         ax.add_patch(PathPatch(band, facecolor=color, edgecolor=edge, alpha=0.55, hatch=hatch, linewidth=0.5))
@@ -287,7 +287,7 @@ def _draw_bands(ax: Axes, moves: pd.DataFrame, before: _Column, after: _Column, 
 
 
 def _band_path(left: float, right: float, n: int) -> Path:
-    """Return the outline of a band for n customers, from a position on the left to a position on the right."""
+    """Return the outline of a band for n customers that starts at the y-position `left` and ends at `right`."""
     vertices = [
         *((0.03, left), (0.45, left), (0.55, right), (0.97, right)),
         *((0.97, right + n), (0.55, right + n), (0.45, left + n), (0.03, left + n), (0.03, left)),

@@ -150,7 +150,7 @@ def history(
         notes.append(
             f"hollow markers show {n_inconsistent:,} of {len(table):,} sizes that were not read consistently"
         )
-    # The labels of the y-axis need about four characters to the left of the title.
+    # Start the title at the Axes. Reserve four font sizes to the left of the title for the tick labels of the y-axis.
     Heading(heading, notes, title, lambda ax: -4 * label_font(ax)).settle(ax)
     _label_ends(ax, x, labeled)
     _draw_grid(ax, x)
@@ -159,7 +159,7 @@ def history(
 
 @dataclass(frozen=True, eq=False)
 class _Line:
-    """The sizes of one group in all snapshots, or the sizes relative to the first one."""
+    """The sizes of one group in all snapshots, as member counts or relative to the group's first size."""
 
     rows: pd.DataFrame
     values: FloatArray
@@ -186,13 +186,13 @@ class _Line:
 
 
 def _sort_lines(lines: list[_Line], by: Ranking) -> list[_Line]:
-    """Sort the lines by decreasing last size or by decreasing size of the change, and then by uid."""
+    """Sort the lines by last size or by absolute change, with the largest value first, and then by uid."""
 
     def key(line: _Line) -> tuple[float, ...]:
         size = float(line.known_rows["n_members"].iloc[-1])
         if by == "size":
             return (-size,)
-        # A relative change of a value and an absolute change of a size are both differences of the drawn values.
+        # The drawn values are percentages if `indexed` is True. Their difference is the change in the requested unit.
         return (-abs(line.known[-1] - line.known[0]), -size)
 
     return sorted(lines, key=key)
@@ -203,7 +203,7 @@ def _draw_line(ax: Axes, x: FloatArray, line: _Line, number: int) -> None:
     turn, _ = divmod(number, n_series_colors())
     color, style = series_color(ax, number % n_series_colors()), _LINE_STYLES[(number + turn) % len(_LINE_STYLES)]
     ax.plot(x, line.values, linestyle=style, color=color, linewidth=1.8, zorder=3)
-    # The size history of a frame of a query engine contains no verdicts.
+    # A size history that a query engine computed contains no verdicts. Treat its sizes as consistent.
     is_consistent = (line.rows["verdict"].fillna("consistent") == "consistent").to_numpy()
     is_deleted = (line.rows["status"] == "deleted").to_numpy()
     for marker, fill, selected in (
@@ -217,14 +217,14 @@ def _draw_line(ax: Axes, x: FloatArray, line: _Line, number: int) -> None:
 
 
 def _describe_last_size(rows: pd.DataFrame) -> str:
-    """Return the last size of a group with its growth, or a note that the group is new or deleted."""
+    """Return the last size of a group and its growth, or a note if the group is new or deleted."""
     sizes = rows["n_members"].astype(int)
     first, last = sizes.iloc[0], sizes.iloc[-1]
     if rows["status"].iloc[-1] == "deleted":
         return "(deleted)"
     if rows["status"].iloc[0] == "new":
         return f"{last:,} (new)"
-    if first == 0 or len(rows) == 1:  # The growth is not defined without an earlier size above 0.
+    if first == 0 or len(rows) == 1:  # No earlier size above 0, so the growth is undefined.
         return f"{last:,}"
     return f"{last:,} ({format_growth(first, last)})"
 
@@ -249,7 +249,8 @@ def _label_ends(ax: Axes, x: FloatArray, lines: list[_Line]) -> None:
     ax.set_xlim(x[0] - 0.02 * span, right)
     unit = (right - x[0]) / width
     line_x, label_x = x[-1] + 0.7 * font * unit, x[-1] + 1.5 * font * unit
-    # The axis starts at `low`, so that no label is below the axis.
+    # `spread_positions` expects an axis that starts at 0. Therefore, subtract `low` from the values, and add `low` to
+    # the positions.
     positions = spread_positions([value - low for value in values], gap, high - low - gap / 2) + low
     for end, value, position, label in zip(ends, values, positions, labels, strict=True):
         ax.plot([x[end], line_x, label_x], [value, value, position], color=shade(ax, 0.45), linewidth=0.6, zorder=2)
@@ -267,7 +268,7 @@ def _label_ends(ax: Axes, x: FloatArray, lines: list[_Line]) -> None:
 
 
 def _end_labels(ax: Axes, lines: list[_Line], font: float, width: float) -> list[str]:
-    """Return the name and the last size of each group, at most `width` points wide if that is possible."""
+    """Return a label with the name and the last size of each group, shortened to fit `width` if possible."""
     sizes = [_describe_last_size(line.known_rows) for line in lines]
     uids, latest_names = zip(
         *(line.known_rows[["customer_group_uid", "name"]].iloc[-1] for line in lines), strict=True

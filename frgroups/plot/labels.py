@@ -19,7 +19,7 @@ _MISSING_GLYPH = "□"  # Replacement for characters that the font does not cont
 
 
 def fit_names(ax: Axes, uids: Iterable[str], names: Iterable[str], font: float, width: float) -> list[str]:
-    """Return a short name for each group, at most `width` points wide if that is possible."""
+    """Return a short name for each group, with at most `width` points if a name can be shortened enough."""
     uids, names = list(uids), list(names)
     return fit_labels(ax, lambda length: display_names(uids, names, length), font, width)
 
@@ -28,7 +28,7 @@ def fit_labels(ax: Axes, labels: Callable[[int], Sequence[str]], font: float, wi
     """
     Return the longest labels that are at most `width` points wide.
 
-    The function `labels` returns the labels for a maximum number of characters per name.
+    The function `labels` receives the maximum number of characters per name and returns the labels.
     """
     candidates = []
     for length in _SHORTER_LENGTHS:
@@ -62,7 +62,8 @@ def short_name(name: object, max_length: int = _MAX_LENGTH) -> str:
     text = _replace_missing_glyphs(escape_invisible(" ".join(str(name).split())))
     if len(text) <= max_length:
         return text
-    # Long names often differ only at the end, for example "Club members, Tromsø" and "Club members, Bodø".
+    # Shorten the middle of a name, because long names often differ only at the end, for example
+    # "Club members, Tromsø" and "Club members, Bodø".
     n_last = (max_length - 1) // 2
     return f"{text[: max_length - 1 - n_last].rstrip()}…{text[-n_last:].lstrip()}"
 
@@ -90,7 +91,7 @@ def _known_characters(families: tuple[str, ...], _: tuple[str, ...]) -> frozense
     for family in families:
         try:
             path = findfont(FontProperties(family=[family]), fallback_to_default=False)
-        except ValueError:  # matplotlib also skips fonts that are not installed.
+        except ValueError:  # The font is not installed, so matplotlib skips it as well.
             continue
         characters.update(get_font(path).get_charmap())
     return frozenset(characters or get_font(findfont("DejaVu Sans")).get_charmap())

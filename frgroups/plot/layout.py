@@ -1,4 +1,4 @@
-"""Sizes and positions: the space that Axes can use, the size of texts, and the layout of finished charts."""
+"""Compute the space that Axes can use and the size of strings, and determine the layout of finished charts."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
 
 
 def area_in_points(ax: Axes) -> tuple[float, float]:
-    """Return the width and height of the area that the Axes and their labels can use, in points."""
+    """Return the width and height, in points, of the area that the Axes and their labels can use."""
     box = available_area(ax)
     return 72 * box.width / ax.figure.dpi, 72 * box.height / ax.figure.dpi
 
 
 def available_area(ax: Axes) -> Bbox:
     """
-    Return the area that the Axes and their labels can use, in pixels.
+    Return the area, in pixels, that the Axes and their labels can use.
 
-    For subplots, this is the cell of the grid including half of the distance to the next cells. Axes without a grid
-    can use only their own position.
+    For subplots, this is the cell of the grid including half of the distance to the next cells. For Axes outside a
+    grid, this is their own position.
     """
     spec, figure = ax.get_subplotspec(), ax.figure
     if spec is None:
@@ -62,7 +62,7 @@ def _cell(spec: SubplotSpec, figure: Figure | SubFigure, is_laid_out: bool) -> B
     grid, topmost = spec.get_gridspec(), spec.get_topmost_subplotspec()
     outer = Bbox.unit() if topmost is spec else _cell(topmost, figure, is_laid_out)
     if is_laid_out:
-        # Layout engines ignore the margins of the grid.
+        # Layout engines ignore the margins of the grid, so the cells cover the complete outer area.
         x = outer.x0 + outer.width * _fractions(grid.get_width_ratios(), grid.ncols)
         y = outer.y1 - outer.height * _fractions(grid.get_height_ratios(), grid.nrows)
     else:
@@ -75,13 +75,13 @@ def _cell(spec: SubplotSpec, figure: Figure | SubFigure, is_laid_out: bool) -> B
 
 
 def _fractions(ratios: Any, n: int) -> FloatArray:
-    """Return the start and end of each row or column as a fraction of the grid."""
+    """Return the boundaries of the rows or columns of a grid, as fractions of the grid's height or width."""
     sizes = np.ones(n) if ratios is None else np.array(ratios, dtype=float)
     return np.concatenate([[0.0], np.cumsum(sizes) / sizes.sum()])
 
 
 def free_width(ax: Axes, left: float) -> float:
-    """Return the width of the available area that starts `left` points to the left of the Axes, in points."""
+    """Return the available width in points, measured from `left` points to the left of the Axes."""
     area, pixel = available_area(ax), ax.figure.dpi / 72
     start = area.x0 + _PAD * pixel
     if has_layout_engine(ax):
@@ -93,14 +93,14 @@ def free_width(ax: Axes, left: float) -> float:
 
 
 def layout_width(ax: Axes, left: float) -> float:
-    """Return the width that the Axes and their labels use, from `left` points to the left of the Axes, in points."""
+    """Return the used width in points, from `left` points to the left of the Axes to the end of their labels."""
     inner, outer = ax.get_window_extent(), ax.get_tightbbox(for_layout_only=True)
     right = inner.x1 if outer is None else outer.x1
     return float(72 * (right - inner.x0) / ax.figure.dpi) + left
 
 
 def shares_layout(ax: Axes) -> bool:
-    """Return True if a layout engine determines the widths of several columns or rows of the figure."""
+    """Return True if a layout engine arranges the Axes together with other subplots of the figure."""
     spec = ax.get_subplotspec()
     if spec is None or not has_layout_engine(ax):
         return False
@@ -110,7 +110,7 @@ def shares_layout(ax: Axes) -> bool:
 
 def settle(ax: Axes) -> None:
     """
-    Determine the final position of the Axes, so that their labels do not overlap other parts of the figure.
+    Determine the final position of the Axes, so that their labels do not overlap other elements of the figure.
 
     The layout engine of the figure moves subplots. Without a layout engine, the Axes are made smaller if their labels
     would leave the available area.
@@ -145,19 +145,19 @@ def settle(ax: Axes) -> None:
 
 def fit_when_settled(ax: Axes, fit: Callable[[Axes], None]) -> None:
     """
-    Call a function whenever another chart of the figure changes the layout, so that texts fit the new size.
+    Register a function that is called when another chart changes the layout, so that labels fit the new size.
 
-    The function must not refer to the Axes, so that closed figures are deleted.
+    The function must not contain a reference to the Axes. Otherwise, closed figures would remain in memory.
     """
     if shares_layout(ax):
         _fit_functions.setdefault(ax, []).append(fit)
 
 
 def place(ax: Axes, box: Bbox) -> None:
-    """Move the Axes to a position in pixels. A later call of `tight_layout` can still move them."""
+    """Move the Axes to a position in pixels. A later call of `tight_layout` can move the Axes again."""
     in_layout = ax.get_in_layout()
     ax.set_position(box.transformed(ax.figure.transSubfigure.inverted()))
-    # The method set_position excludes the Axes from layouts and from `bbox_inches="tight"`.
+    # `set_position` excludes the Axes from layouts and from `bbox_inches="tight"`. Restore the original setting.
     ax.set_in_layout(in_layout)
 
 
@@ -170,12 +170,12 @@ def has_layout_engine(ax: Axes) -> bool:
 
 
 def font_scale(ax: Axes) -> float:
-    """Return the factor by which the fonts of the Axes are smaller than in `rcParams`."""
+    """Return the factor, at most 1, by which the font sizes of `rcParams` are multiplied for the Axes."""
     return scale_for_area(*area_in_points(ax))
 
 
 def scale_for_area(width: float, height: float) -> float:
-    """Return the factor by which fonts are smaller than in `rcParams` if a chart has this size in points."""
+    """Return the factor, at most 1, for the font sizes of a chart with the given width and height in points."""
     size = float(rcParams["font.size"])
     return min(1.0, max(min(width / 30, height / 16), _MIN_BASE_FONT) / size)
 
@@ -188,8 +188,8 @@ def text_size(ax: Axes, text: str, font: float) -> tuple[float, float]:
 
 
 def widest(ax: Axes, texts: Iterable[str], font: float) -> float:
-    """Return the width of the widest text in points."""
-    # The widest string is almost always among the longest strings, and measuring a string is slow.
+    """Return the width of the widest string in points."""
+    # Measuring a string is slow, so measure only the longest strings. They almost always include the widest string.
     longest = sorted(texts, key=len, reverse=True)[:6]
     return max((text_size(ax, text, font)[0] for text in longest), default=0.0)
 

@@ -61,15 +61,15 @@ _MEASURES = {
 }
 _MEASURES_OF_UNIVERSE = ("lift", "phi", "pmi")
 _SHARES = ("jaccard", "share", "overlap_coefficient")
-_MAX_GROUPS = 500  # A heatmap of more groups is too large for a page, and its labels are not legible.
+_MAX_GROUPS = 500  # A larger heatmap does not fit on a page, and its labels are not legible.
 _MAX_WRITTEN = 25  # The values of up to 25 groups are written into the cells.
 _MIN_FONT_SIZE = 5.0  # Numbers in cells are omitted if they need a smaller font.
-# The names of the groups use at most this share of the width or height of the given Axes, or of a new figure.
+# Maximum share of the width or height that group names use, on Axes that the caller passes and on a new figure.
 _NAME_SHARE, _NAME_SHARE_OF_FIGURE = 0.28, 0.45
-_MAX_NAME_SHARE = 0.4  # Maximum share of the area for a name if few groups leave space.
-_WIDE_CELL = 4.0  # Side of a cell if few groups leave space, as a multiple of the font size.
-_SMALL_WIDTH = 44  # The heading is short if the width is below this multiple of the font size.
-# With this exponent of the color scale, shares from 0 to 10% cover 40% of the colors.
+_MAX_NAME_SHARE = 0.4  # Maximum share of the area for a name if the heatmap has few groups.
+_WIDE_CELL = 4.0  # Largest side of a cell, as a multiple of the font size.
+_SMALL_WIDTH = 44  # Below this width, as a multiple of the font size, the heading is short.
+# Exponent of the color scale. With this exponent, shares from 0 to 10% cover 40% of the colors.
 _GAMMA = 0.4
 _SHARE_TICKS = (0, 1, 5, 10, 25, 50, 100)
 _COUNT_TICKS = tuple(digit * 10**power for power in range(10) for digit in (1, 2, 5))
@@ -183,7 +183,7 @@ def overlap_heatmap(
 
 
 def _limit_to_area(ax: Axes, top: int | None) -> int:
-    """Return the number of groups whose labels are legible in the area of the Axes, at most `top`."""
+    """Return the maximum number of groups, at most `top`, whose labels are legible in the area of the Axes."""
     width, height = area_in_points(ax)
     font = label_font(ax)
     side = min(width - 6 * font, height - 3 * title_font(ax)) - _NAME_SHARE * min(width, height)
@@ -209,14 +209,14 @@ def _side(ax: Axes) -> float:
 
 
 def _label_groups(ax: Axes, names: list[str], font: float) -> None:
-    """Label the rows and columns."""
+    """Label the rows and columns of the heatmap with the group names."""
     ax.set_xticks(range(len(names)), labels=names, rotation=90, fontsize=font, **LITERAL)
     ax.set_yticks(range(len(names)), labels=names, fontsize=font, **LITERAL)
     ax.tick_params(length=0)
 
 
 def _draw_color_bar(ax: Axes, image: AxesImage, unit: str, measure: Measure) -> None:
-    """Draw the color bar to the right of the heatmap, with as many ticks as fit."""
+    """Draw the color bar to the right of the heatmap, with as many ticks as its height allows."""
     font, n = label_font(ax), len(ax.get_yticks())
     side = _side(ax)
     part = 0.8 if n <= 60 else 0.3
@@ -230,7 +230,8 @@ def _draw_color_bar(ax: Axes, image: AxesImage, unit: str, measure: Measure) -> 
     n_ticks = max(int(part * side / (2.2 * ticks)), 1)
     norm: Any = image.norm
     if measure in _MEASURES_OF_UNIVERSE:
-        # The ticks of lift are powers of 2, unless the scale is too short.
+        # The scale for lift is logarithmic, so ticks at integers show powers of 2. A scale that ends below 1 contains
+        # too few integers. Its ticks are therefore not limited to integers.
         is_wide = measure == "lift" and norm.vmax >= 1
         bar.locator = MaxNLocator(min(n_ticks, 6), integer=is_wide, steps=[1, 2, 5, 10])
         bar.update_ticks()
@@ -244,7 +245,7 @@ def _draw_color_bar(ax: Axes, image: AxesImage, unit: str, measure: Measure) -> 
 
 
 def _spread_ticks(norm: Normalize, candidates: Iterable[float], n_ticks: int) -> list[float]:
-    """Return the ends of a scale and the candidates between them, so that the ticks are far enough apart."""
+    """Return the ticks of a scale: both ends, and the candidates that are far enough apart from other ticks."""
     first, last = float(norm.vmin or 0.0), float(norm.vmax or 1.0)
     ticks, gap = [first], 1 / n_ticks
     for tick in candidates:
@@ -260,7 +261,7 @@ def _fit_labels(ax: Axes) -> None:
 
 
 def _color_levels(values: FloatArray, measure: Measure) -> FloatArray:
-    """Convert the values to the color scale, which shows shares as percentages and lift as a logarithm."""
+    """Convert the values to the unit of the color scale: percentages for shares, and logarithms for lift."""
     if measure in _SHARES:
         return values * 100
     if measure == "lift":
@@ -272,7 +273,7 @@ def _color_levels(values: FloatArray, measure: Measure) -> FloatArray:
 def _color_limits(
     values: FloatArray, measure: Measure, vmin: float | None, vmax: float | None
 ) -> tuple[float, float]:
-    """Return the ends of the color scale in the unit of the color levels."""
+    """Return the values at the ends of the color scale, in the unit that `_color_levels` returns."""
     for name, value in (("vmin", vmin), ("vmax", vmax)):
         if value is not None and measure in _SHARES:
             check_number(value, name, at_least=0, at_most=1)
@@ -303,7 +304,8 @@ def _off_diagonal(values: FloatArray) -> FloatArray:
 
 def _symmetric_limit(levels: FloatArray) -> float:
     """Return the largest finite absolute value outside the diagonal, but at least 1."""
-    # Groups without common customers have a lift of 0, whose logarithm is -inf. Their cells get the lowest color.
+    # Groups without common customers have a lift of 0, whose logarithm is -inf. Exclude these values from the limit.
+    # Their cells get the lowest color.
     others = _off_diagonal(levels)
     return max(float(np.abs(others[np.isfinite(others)]).max(initial=0.0)), 1.0)
 
@@ -329,7 +331,7 @@ def _colormap(ax: Axes, measure: Measure) -> Colormap:
 
 
 def _cut_matrix(matrix: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, list[str], list[str], int]:
-    """Return the first `top` rows and columns of a matrix, their uids and names, and the number of all groups."""
+    """Return the first `top` rows and columns of a matrix, their uids, their names, and the number of all groups."""
     _check_n_groups(len(matrix), top)
     table = matrix.iloc[:top, :top]
     labels = [str(label) for label in table.index]

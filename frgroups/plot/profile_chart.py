@@ -126,7 +126,7 @@ def profile(
 
 
 def _label_rows(ax: Axes, rows: list[Any]) -> None:
-    """Draw the index of each row in a column on the right, and the means of a number in its row."""
+    """Draw the index of each row in a column on the right, and the means in the rows of numeric attributes."""
     font = float(ax.get_yticklabels()[0].get_fontsize())
     labels = [_describe_index(row) for row in rows]
     right = 104 / (1 - reserve_width(ax, labels))

@@ -294,7 +294,7 @@ def campaign_reach(
 
 
 def _campaign_names(ax: Axes, drawn: pd.DataFrame) -> list[str]:
-    """Return the names of the campaigns with their discounts."""
+    """Return labels that contain the name and the discount of each campaign."""
 
     def labels(length: int) -> list[str]:
         names = display_names(_campaign_uids(drawn), drawn["name"], length)
@@ -313,7 +313,7 @@ def _describe_reach(row: Any) -> str:
 
 
 def _channel_labels(ax: Axes, drawn: pd.DataFrame) -> list[str]:
-    """Return one label per row, the name of the channel. A group's first label also contains its name and size."""
+    """Return the channel name for each row. The first label of a group also contains the group's name and size."""
     is_first = ~drawn["customer_group_uid"].duplicated()
 
     def labels(length: int) -> list[str]:

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb, to_rgba
 from matplotlib.font_manager import FontProperties
 
-# WCAG 2.1, success criterion 1.4.3, requires this contrast ratio for text of normal size.
+# Minimum contrast ratio for text of normal size, from WCAG 2.1, success criterion 1.4.3.
 MIN_CONTRAST = 4.5
-# Grid lines are fainter than the lines of the data, also in styles with white grid lines on a dark background.
+# `grid_style` reduces the strength of the grid color from the first to the second value until the contrast is at most
+# the third value. Grid lines are therefore fainter than data lines, even in styles with white grid lines.
 _GRID_STRENGTH, _MIN_GRID_STRENGTH, _MAX_GRID_CONTRAST = 0.45, 0.05, 1.5
 
 FontName = Literal["axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize"]
@@ -36,7 +37,7 @@ def n_series_colors() -> int:
 
 
 def background(ax: Axes) -> str:
-    """Return the color behind the content of the Axes. Transparent layers are blended with the figure."""
+    """Return the background color of the Axes. A transparent color is blended with the figure's background."""
     color = figure_background(ax)
     if ax.patch.get_visible() and ax.axison:
         color = _blend(ax.get_facecolor(), color)
@@ -50,7 +51,7 @@ def figure_background(ax: Axes) -> str:
 
 
 def ink(ax: Axes) -> str:
-    """Return the color of text and lines on the Axes, which is `text.color` if it is readable there."""
+    """Return `text.color` if it is readable on the background of the Axes, and otherwise black or white."""
     return readable(rcParams["text.color"], background(ax))
 
 
@@ -70,7 +71,7 @@ def blend(first: Any, second: Any, strength: float) -> str:
 
 
 def readable(color: Any, behind: Any) -> str:
-    """Return the color if text of this color has enough contrast, and otherwise black or white."""
+    """Return `color` if it has enough contrast to the color `behind`, and otherwise black or white."""
     candidates = [to_hex(color), "#000000", "#ffffff"]
     if contrast(color, behind) >= MIN_CONTRAST:
         return candidates[0]
@@ -96,7 +97,7 @@ def is_dark(color: Any) -> bool:
 
 
 def grid_style(ax: Axes) -> dict[str, Any]:
-    """Return the arguments of thin grid lines in a faint form of the color `grid.color`."""
+    """Return keyword arguments that draw thin grid lines in a fainter shade of the color `grid.color`."""
     strength = _GRID_STRENGTH
     while strength > _MIN_GRID_STRENGTH and _grid_contrast(ax, strength) > _MAX_GRID_CONTRAST:
         strength -= 0.01

@@ -54,9 +54,9 @@ _HEADINGS = {
     "exclusive": "Customers in exactly these groups (exclusive)",
     "inclusive": "Customers in at least these groups (inclusive)",
 }
-_BARS_SHARE = 0.5  # The bars use about half of the width of the plot.
+_BARS_SHARE = 0.5  # Share of the width of the plot for the bars.
 _LINE = 1.25  # Height of a line of text, as a multiple of the font size.
-_MAX_PARTS = 200  # A plot with more groups or combinations is larger than matplotlib can draw.
+_MAX_PARTS = 200  # Maximum number of groups and of combinations, because matplotlib cannot draw larger plots.
 
 
 def upset(
@@ -143,7 +143,8 @@ def upset(
         _check_n_parts(chosen.n_groups, "groups")
         if groups is None and chosen.n_groups < matrix.n_groups:
             notes.append(f"the largest {describe_cut(chosen.n_groups, matrix.n_groups)}")
-        # The title states the number of exclusive combinations. Inclusive combinations can be too many to count.
+        # Compute all exclusive combinations, because the title states their number. Compute only the `top` largest
+        # inclusive combinations, because there can be too many of them to count.
         table = intersections(chosen, mode=mode, top=None if mode == "exclusive" else top)
         all_groups = _groups_of_matrix(chosen)
     all_groups = all_groups.sort_values(["n", "customer_group_uid"], ascending=[False, True], ignore_index=True)
@@ -158,7 +159,7 @@ def upset(
     if drawn.empty:
         plot.write_message("no customers in groups")
         return plot.parts
-    # If combinations were omitted from the table, the group sizes are lower bounds.
+    # If combinations were omitted from the table, the group sizes are lower bounds, and the axis label states this.
     is_cut = is_table(data, "groups") and _has_rest(data)
     plot.draw(drawn, all_groups, "group size (at least)" if is_cut else "group size")
     return plot.parts
@@ -192,18 +193,18 @@ def _check_n_parts(n: int, what: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _UpsetPlot:
-    """The three parts of an UpSet plot in the place of Axes or on a figure."""
+    """The bars, dots, and group sizes of an UpSet plot, which replace other Axes or fill a figure."""
 
     place: Axes | Figure | SubFigure
     bars: Axes
     dots: Axes
     sides: Axes
     size: tuple[float, float]  # The available width and height in points.
-    is_laid_out: bool  # A layout engine determines the positions of the parts.
+    is_laid_out: bool  # True if a layout engine determines the positions of the three Axes.
 
     @classmethod
     def create(cls, place_of_plot: Axes | Figure | SubFigure, n_groups: int) -> _UpsetPlot:
-        """Add the Axes of the bars, the dots, and the sizes to a figure, or in the place of other Axes."""
+        """Create the Axes for the bars, the dots, and the sizes on a figure, or at the position of other Axes."""
         size = _available_size(place_of_plot)
         ratios: dict[str, Any] = {
             "width_ratios": [1 - _BARS_SHARE - 0.2, _BARS_SHARE + 0.2],
@@ -216,7 +217,7 @@ class _UpsetPlot:
             spec, figure = place_of_plot.get_subplotspec(), place_of_plot.figure
         elif isinstance(place_of_plot, Figure) and not place_of_plot.axes and not place_of_plot.get_layout_engine():
             place_of_plot.set_layout_engine("constrained")
-        # The dots share the x-axis with the bars and the y-axis with the sizes.
+        # The dots share the x-axis with the bars and the y-axis with the sizes, so that columns and rows are aligned.
         if isinstance(place_of_plot, Axes) and spec is None:
             rectangle = place_of_plot.get_position().bounds
             bars = figure.add_axes(rectangle)
@@ -231,12 +232,12 @@ class _UpsetPlot:
 
     @property
     def parts(self) -> dict[str, Axes]:
-        """The Axes by name."""
+        """The three Axes, keyed by the names that `upset` documents."""
         return {"intersections": self.bars, "matrix": self.dots, "sizes": self.sides}
 
     @property
     def scale(self) -> float:
-        """The factor by which fonts are smaller than in `rcParams`."""
+        """The factor, at most 1, by which the font sizes of `rcParams` are multiplied."""
         return scale_for_area(*self.size)
 
     @property
@@ -258,7 +259,8 @@ class _UpsetPlot:
                 left = (place_of_plot.get_window_extent().x0 - area.x0) / pixel - 4
             Heading(heading, notes, title, lambda _: left).draw(place_of_plot, width)
             if self.is_laid_out:
-                # The layout reserves space only for the titles of the new Axes. A blank title moves the bars down.
+                # The layout reserves space only for the titles of the new Axes. Give the bars a blank title with the
+                # same number of lines, so that the bars do not overlap the heading.
                 n_lines = place_of_plot.get_title(loc="left").count("\n") + 1
                 self.bars.set_title("\n".join(" " * n_lines), fontsize=title_font(place_of_plot))
             return
@@ -295,9 +297,9 @@ class _UpsetPlot:
 
     def settle(self, name_width: float, n_rows: int) -> None:
         """
-        Determine the positions of the parts.
+        Determine the positions of the three Axes.
 
-        Without a layout engine, the parts fill the available area: the names are between the sizes and the dots.
+        Without a layout engine, the Axes fill the available area. The names are between the sizes and the dots.
         """
         if self.is_laid_out:
             settle(self.bars)
@@ -318,7 +320,7 @@ class _UpsetPlot:
         place(self.sides, Bbox.from_extents(region.x0, bottom, max(x0 - name_width, region.x0 + 9), dots_top))
 
     def _region(self) -> Bbox:
-        """Return the area below the heading in pixels."""
+        """Return the area, in pixels, that is available below the heading."""
         if isinstance(self.place, Axes):
             settle(self.place)
             area: BboxBase = available_area(self.place)
@@ -332,7 +334,7 @@ class _UpsetPlot:
 
 
 def _select_mode(data: Any, mode: Mode | None) -> Mode:
-    """Return the given mode, the mode of the table, or "exclusive". Raise InputError if two modes differ."""
+    """Return the given mode, the table's mode, or "exclusive". Raise InputError if the first two modes differ."""
     if mode is not None:
         check_choice(mode, "mode", get_args(Mode))
     if not is_table(data, "groups", "mode") or data.empty:
@@ -379,7 +381,7 @@ def _describe_selection(table: pd.DataFrame, drawn: pd.DataFrame, mode: Mode) ->
         return customers
     if mode == "exclusive":
         customers = f"{format_percentage(drawn['share'].sum())} of {customers}"
-    if _has_rest(table):  # A table that omits combinations does not contain the total number of combinations.
+    if _has_rest(table):  # The total number of combinations is unknown if the table omits some.
         return f"the {len(drawn):,} largest combinations, {customers}"
     return f"{describe_cut(len(drawn), len(table), 'combination')}, {customers}"
 
@@ -433,14 +435,14 @@ def _draw_names(ax: Axes, names: list[str], font: float) -> None:
 
 
 def _fit_names(ax: Axes) -> None:
-    """Reduce the font of the names to the height of a row."""
+    """Reduce the font size of the group names to fit the height of a row."""
     row_height = size_in_points(ax)[1] / len(ax.get_yticks())
     font = float(ax.get_yticklabels()[0].get_fontsize())
     ax.tick_params(axis="y", labelsize=min(font, row_height / _LINE))
 
 
 def _draw_dots(ax: Axes, combinations: pd.Series, uids: list[str], diameter: float) -> None:
-    """Draw the groups of each combination as connected dots."""
+    """Draw a column of connected dots for each combination, with one dot for each of its groups."""
     row_of = {uid: row for row, uid in enumerate(uids)}
     color, area = shade(ax, 0.85), diameter**2
     x, y = np.meshgrid(range(len(combinations)), range(len(uids)))

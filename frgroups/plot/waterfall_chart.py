@@ -108,7 +108,7 @@ def waterfall(
 
 
 def _draw_bars(ax: Axes, drawn: pd.DataFrame) -> None:
-    """Draw one bar per audience. A part that is empty in all bars is omitted, so that the legend stays small."""
+    """Draw one stacked bar per audience. Segments that are empty in all bars are omitted from the legend."""
     color, cap_color = series_color(ax, 0), series_color(ax, 1)
     hatch = {"edgecolor": background(ax), "linewidth": 0, "hatch": "////"}
     parts: dict[str, tuple[str, dict[str, Any]]] = {

@@ -159,7 +159,7 @@ def erase_customer(
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of the result table, which describes the action for one file."""
+    """Row of the table that `erase_customer` returns, which describes the action for one file."""
 
     match: FileMatch
     action: str
@@ -207,11 +207,7 @@ def _decide(match: FileMatch) -> tuple[str, str]:
 
 
 def _reason_to_remove(match: FileMatch) -> str:
-    """
-    Return the reason why a file is removed.
-
-    If the file is not removed, the result is an empty string.
-    """
+    """Return the reason why the erasure removes a file, or an empty string if the file is not removed."""
     if match.kind in ("quarantined", "draft"):
         return match.problem or "This file is not in use."
     if match.kind == "review":
@@ -234,7 +230,7 @@ def _reason_to_remove(match: FileMatch) -> str:
 
 
 def _has_digest_only(match: FileMatch) -> bool:
-    """Return True if a file contains the digest of a plan with the customer, but no id of the customer."""
+    """Return True if a file contains a digest of a plan with the customer, but none of the customer's ids."""
     return not match.n and bool(match.plan_digests)
 
 
@@ -242,7 +238,7 @@ def _lock_and_search(
     subject: Subject, scope: SearchScope, locks: ExitStack
 ) -> tuple[Subject, list[FileMatch], dict[str, str]]:
     """
-    Lock the tenants and search for the customer.
+    Lock the tenants, search for the customer, and record the rejections of the plans to remove.
 
     Return the customer with all known ids, the files that contain the customer, and the result of
     `_record_rejections`. All tenants with a lock file are locked, because a running apply or load could still store
@@ -268,7 +264,9 @@ def _lock_and_search(
 
 def _record_rejections(matches: Iterable[FileMatch], subject: Subject) -> dict[str, str]:
     """
-    Record the rejections of the plans that the erasure removes, because the rejection files are also removed.
+    Copy the rejections of the plans that the erasure removes to the record of decisions.
+
+    The copies are required because the erasure also removes the rejection files.
 
     If a rejection cannot be recorded, the result contains the reason under two keys: the shortened digest of the plan
     and the shortened hash of its changes. Files with these keys must not be removed.
@@ -307,9 +305,9 @@ def _erase(
     matches: Sequence[FileMatch], subject: Subject, scope: SearchScope, failures: Mapping[str, str]
 ) -> Iterator[_Row]:
     """
-    Erase the customer from all files that were found, and search for the customer again.
+    Erase the customer from the files in `matches`, and search for the customer again.
 
-    The plans and approval files in `failures` are not removed.
+    Plans and approval files whose keys are in `failures` are not removed.
     """
     moved: dict[Path, Path] = {}
     rows = []
@@ -333,7 +331,7 @@ def _erase(
 
 
 def _failure_of(match: FileMatch, failures: Mapping[str, str]) -> str:
-    """Return the reason why a plan or approval file must not be removed, or ""."""
+    """Return the reason why a plan or approval file must not be removed, or "" if it can be removed."""
     if match.kind not in ("plan", "approval"):
         return ""
     keys = [match.digest[:DIGEST_LENGTH], *sorted(match.plan_digests)]
@@ -356,7 +354,7 @@ def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Ro
         elif not match.problem and _can_be_rewritten(match):
             moved |= REWRITERS[match.kind](match, subject)
     except FileNotFoundError:
-        # The file no longer exists, because another process or an earlier step of the erasure removed it.
+        # Another process or an earlier step of the erasure has already removed the file, so this is not an error.
         return row
     except OSError as error:
         return replace(row, action=FAILED, note=f"{error.strerror or type(error).__name__}")
@@ -367,7 +365,7 @@ def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Ro
 
 def _can_be_rewritten(match: FileMatch) -> bool:
     if match.kind in ("snapshot", "list"):
-        # If all mentions in the file must be removed by hand, do not rewrite the file.
+        # Do not rewrite the file if it contains only mentions that must be removed by hand.
         return match.n > 0
     return match.kind in REWRITERS
 

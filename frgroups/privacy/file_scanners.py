@@ -62,9 +62,10 @@ Kind = Literal[
     "other",
 ]
 
-# In review pages and file names, a plan is identified by the first 12 digits of its digest.
+# Review pages and file names contain only the first digits of a plan digest. Digests are therefore compared by this
+# number of digits.
 DIGEST_LENGTH = 12
-# The names of journals and receipts contain the planning time and the digest of the plan.
+# Name of a journal or receipt, which contains the time when the plan was created and the start of the plan's digest.
 FILES_NAMED_BY_DIGEST = re.compile(r"(\d{8}T\d{12}Z)-[0-9a-f]{16}(\.jsonl|\.receipt\.json)")
 
 _ID_COLUMNS = ("external_id", "email", "mobile", "loyalty_id", "vat_number")
@@ -73,21 +74,21 @@ _CHECKSUMMED_KINDS: dict[str, Kind] = {
     "plan": "plan",
     "receipt": "receipt",
     "approval": "approval",
-    # An override contains the same personal data as an approval: the digest of a plan and a reason.
+    # An override is treated as an approval, because it also contains the digest of a plan and a reason.
     window_override.KIND: "approval",
     decision_record.KIND: "decision",
 }
 _REVIEW_CSV = '"customer_group_uid","group_name","customer_uid","change"'
 _REVIEW_TEXT = re.compile(r"Review: [^\n]*\n=+\n")
 _REVIEW_TENANT = re.compile(r"<dt>Tenant</dt><dd>([^<]*)</dd>|<dc:subject>Tenant ([^<]*)</dc:subject>")
-# A review of a plan without a host contains "none" instead of a URL.
+# If the plan has no host, the review contains "none" instead of a URL, and the pattern does not match.
 _REVIEW_SERVER = re.compile(r"<dt>Server</dt><dd>(https?://[^<]*)</dd>")
 # Element in the HTML of a report that lists customers.
 _REPORT = re.compile(r'<main data-customers-of="([^"]*)">')
 # First keys in a JSON file that contains the result of `export_customer`.
 _EXPORT = re.compile(r'\s*\{\s*"customer_uid":[^\n]*\s*"exported_at":')
-# Signatures of files that cannot be customer lists: a SQLite database, its log, its log index, and a PNG image.
-# A file with one of these signatures is searched for the customer's ids, and is reported only if it contains them.
+# Signatures of files that cannot be customer lists: SQLite databases, their logs and log indexes, and PNG images. A
+# file with such a signature is searched for the customer's ids, and is reported only if it contains an id.
 _NO_LIST = (b"SQLite format 3\0", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"\x18\xe2\x2d\0", b"\x89PNG")
 _PURPOSE = re.compile(r"(?:Purpose|From): ([^<\n]*)")
 _DIGEST_FIELDS = ("digest", "changes", "new_digest")
@@ -102,7 +103,8 @@ class FileMatch:
     Attributes
     ----------
     kind, path, tenant_uid, base_url
-        Type and path of the file, and its tenant and host. They are empty strings if the file contains no tenant.
+        Type and path of the file, and tenant uid and base URL in the file. The tenant uid and the base URL are empty
+        strings if the file contains none.
     n, n_left
         Number of mentions that can be erased, and number of mentions that must be removed by hand.
     digest
@@ -112,10 +114,11 @@ class FileMatch:
     undo_digest
         Digest of the undo plan in the file, or "". The digest of an undo plan covers the digest of the original plan.
     changes
-        Hash of the plan's changes, and hash of the changes without the customer. Both are empty strings unless the
-        file contains a plan with the customer or an undo plan.
+        Hash of the plan's changes, and hash of the same changes without the customer. Both hashes are empty strings
+        unless the file contains an undo plan, or a plan with the customer.
     new_changes
-        Hashes of changes without the customer, by the original hashes. Used to rewrite records of decisions.
+        Hashes of changes without the customer, keyed by the hash of the original changes. Records of decisions are
+        rewritten with these hashes.
     unfinished
         Whether an earlier erasure of the file was interrupted.
     resumable
@@ -149,7 +152,7 @@ class FileMatch:
 
 
 def ids_in_snapshot(folder: Path, subject: Subject) -> frozenset[str]:
-    """Find a customer in a stored snapshot, and return the customer's ids other than the uid."""
+    """Return the ids, other than the uid, that a stored snapshot contains for a customer."""
     try:
         if not subject.is_in(*tenant_of(folder)):
             return frozenset()
@@ -195,7 +198,7 @@ def _count_in_snapshot(folder: Path, subject: Subject) -> tuple[int, int]:
 
 def _damage_of(folder: Path, read_error: Exception | None = None) -> tuple[bool, str]:
     """
-    Check if a stored snapshot is damaged, and return the reason why it cannot be rewritten.
+    Return True if a stored snapshot is damaged, and the reason why the snapshot cannot be rewritten.
 
     A snapshot is damaged if its content differs from the checksums in its manifest. A snapshot on a disk that is
     temporarily unavailable is not damaged.
@@ -217,7 +220,7 @@ def _damage_of(folder: Path, read_error: Exception | None = None) -> tuple[bool,
 
 
 def scan_quarantined(folder: Path, subject: Subject) -> FileMatch:
-    """Search a snapshot folder that is not in use because it is a draft, damaged, or replaced."""
+    """Search a snapshot folder that readers ignore because the snapshot is a draft, damaged, or replaced."""
     tenant_uid, base_url = tenant_of(folder)
     match = FileMatch("quarantined", folder, tenant_uid, base_url)
     if not subject.is_in(tenant_uid, base_url):
@@ -303,12 +306,12 @@ def _review_workbook(body: bytes) -> str:
 
 
 def _count_planned(plan: Plan, subject: Subject) -> int:
-    """Count how often the customer occurs in the operations and previous members of a plan."""
+    """Count how often the customer occurs in the operations and in the previous members of a plan."""
     return sum(subject.count_uid((*group.baseline, *group.add, *group.remove)) for group in plan.groups)
 
 
 def _count_unplanned(plan: Plan, subject: Subject) -> int:
-    """Count how often the customer occurs in the excluded changes and the descriptions of a plan."""
+    """Count how often the customer occurs in a plan's excluded changes, purpose, findings, and other text."""
     n = subject.count_in(plan.purpose) + sum(subject.count_in(note.message) for note in plan.notes)
     n += sum(map(subject.count_in, origin_texts(plan.origins)))
     n += sum(map(subject.count_in, plan.limit_places.values()))
@@ -356,7 +359,7 @@ def _scan_decisions(path: Path, subject: Subject) -> FileMatch:
 
 
 def _match_plan(kind: Kind, path: Path, plan: Plan, subject: Subject) -> FileMatch:
-    """Search the plan in a plan file or receipt for the customer."""
+    """Search for the customer in the plan that a plan file or receipt contains."""
     match = FileMatch(kind, path, plan.tenant_uid, plan.base_url or "")
     key = decision_record.changes_key(plan)
     if plan.reverts is not None:
@@ -365,7 +368,8 @@ def _match_plan(kind: Kind, path: Path, plan: Plan, subject: Subject) -> FileMat
         return match
     n_planned = _count_planned(plan, subject)
     if n_planned:
-        # Excluded changes are not counted in `n_planned`, because the plan's digest does not cover them.
+        # The digest covers the operations and the previous members, so it could identify the customer. It does not
+        # cover the excluded changes, which are therefore not counted in `n_planned`.
         new_key = decision_record.changes_key_without(plan, subject.uid)
         match = replace(match, digest=plan.digest, changes=(key, new_key))
     return replace(match, n=n_planned + _count_unplanned(plan, subject))
@@ -395,7 +399,7 @@ _CHECKSUMMED_SCANNERS: dict[Kind, Callable[[Path, Subject], FileMatch]] = {
 
 
 def _is_unfinished(erasure_id: str, path: Path) -> bool:
-    """Return True if the name of a journal or receipt still contains the plan digest after an erasure."""
+    """Return True if an erasure has rewritten a journal or receipt but has not renamed the file yet."""
     return bool(erasure_id) and FILES_NAMED_BY_DIGEST.fullmatch(path.name) is not None
 
 
@@ -460,13 +464,17 @@ def _scan_review(path: Path, text: str, subject: Subject) -> FileMatch:
 
 def _scan_report(path: Path, text: str, tenant_uid: str, subject: Subject) -> FileMatch:
     n = 0
-    if subject.is_in(tenant_uid, ""):  # A report does not contain the host.
+    if subject.is_in(tenant_uid, ""):  # Pass no host, because reports do not contain one.
         n = text.count(f">{escaped_forms(subject.uid)[0]}</td>")
     return FileMatch("report", path, tenant_uid, n=n)
 
 
 def _scan_export(path: Path, body: bytes, subject: Subject) -> FileMatch:
-    """Search a file from `export_customer`. An export of another customer can also mention the erased customer."""
+    """
+    Search a file that contains a result of `export_customer`.
+
+    The result can belong to another customer and still mention the customer to search for.
+    """
     try:
         document = json.loads(body)
         customer_uid, tenants = document["customer_uid"], _tenants_of_export(document)
@@ -480,7 +488,7 @@ def _scan_export(path: Path, body: bytes, subject: Subject) -> FileMatch:
 
 
 def _tenants_of_export(document: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Return the tenants and the hosts of the files that an export describes. A host is a base URL without a path."""
+    """Return the tenant uids and base URLs, without paths, of the files that an export describes."""
     entries = [entry for section in document.values() if isinstance(section, list) for entry in section]
     hosts = [(entry["tenant_uid"], entry.get("host")) for entry in entries if entry.get("tenant_uid")]
     return {(tenant_uid, f"https://{host}" if host else "") for tenant_uid, host in hosts}
@@ -493,15 +501,16 @@ def _count_in_review(text: str, subject: Subject) -> int:
         in_markdown = re.sub(r"([\\`*_|~<&])", r"\\\1", subject.uid)
         in_markup, in_script = escaped_forms(subject.uid)
         cells = {
-            # Reviews in HTML and CSV format contain the uid in double quotes.
+            # The uid in double quotes, in reviews in HTML and CSV format.
             json.dumps(subject.uid, ensure_ascii=False),
             f">{html.escape(subject.uid)}</td>",
             f"| {in_markdown} |",
-            # In a CSV review, a leading apostrophe prevents spreadsheets from interpreting the uid as a formula.
+            # The uid after an apostrophe. CSV reviews contain the apostrophe to prevent spreadsheets from
+            # interpreting the uid as a formula.
             f'"\'{subject.uid}"',
-            # Excel workbooks store the text of a cell in an XML element.
+            # The XML element of a cell in an Excel workbook.
             f">{html.escape(subject.uid, quote=False)}</t>",
-            # HTML reviews and workbooks contain escape sequences instead of invisible characters.
+            # The uid with escape sequences instead of invisible characters, in HTML reviews and workbooks.
             f">{in_markup}</td>",
             f'"{in_script}"',
             f">{html.escape(escape_invisible(subject.uid), quote=False)}</t>",

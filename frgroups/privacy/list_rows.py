@@ -55,9 +55,9 @@ def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResul
     r"""
     Remove the rows of a list that contain the uid or another id of a customer.
 
-    The other rows of a text file do not change. Id columns are recognized by their names, as in `read_list`. If the
-    file has no id column, all columns are compared. The column customer_uid is compared with the customer's uid, the
-    column external_id with the customer's other ids, and any other id column with both.
+    The other rows of a text file do not change. Id columns are recognized by their names, as in `read_list`. The
+    column customer_uid is compared with the customer's uid, the column external_id with the customer's other ids, and
+    any other id column with all ids. If the file has no id column, all columns are compared.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResul
 
 def _remove_from_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
     whole, encoding = _decode(body)
-    # Remove the byte order mark and the separator line, because they are not part of the first row.
+    # Parse the text without the byte order mark and the separator line, because they are not part of the first row.
     _, separator, text = split_separator_line(whole.removeprefix("\ufeff"))
     records = _records(text, separator)
     header = next((cells for _, cells in records if any(cells)), [])
@@ -127,7 +127,7 @@ def _decode(body: bytes) -> tuple[str, str]:
     """
     Decode the bytes of a text file, and return the text and the encoding.
 
-    The text contains the byte order mark, so that the original bytes are restored if the text is encoded again.
+    The byte order mark remains in the text, so that the text can be encoded to the original bytes again.
     """
     wide_encoding = find_wide_encoding(body)
     for encoding in ("utf-8", "cp1252", "latin-1") if wide_encoding is None else (wide_encoding,):
@@ -166,7 +166,7 @@ def _remove_from_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRow
     """
     Remove the rows from all sheets of a workbook, including hidden sheets and rows.
 
-    The workbook is searched with `read_workbook`, as in `read_list`. openpyxl loads it only if rows must be removed.
+    As in `read_list`, `read_workbook` reads the rows. openpyxl loads the workbook only if rows must be removed.
     """
     words = compile_word_pattern([uid, *distinctive_ids(ids)])
     try:
@@ -198,7 +198,7 @@ def _rows_of_customer(sheet: Sheet, uid: str, ids: frozenset[str]) -> dict[int, 
     is_of_customer = _row_test([_clean_cell(header.get(column, "")) for column in columns], uid, ids)
     rows = {}
     for number, cells in sheet.rows:
-        # Include blank cells, because the position of a cell in the row identifies its column.
+        # Include blank cells, so that the position of each cell in the list corresponds to a column.
         row = [_clean_cell(cells.get(column, "")) for column in columns]
         if is_of_customer(row):
             rows[number] = row
@@ -206,7 +206,7 @@ def _rows_of_customer(sheet: Sheet, uid: str, ids: frozenset[str]) -> dict[int, 
 
 
 def _reject_unsafe_sheet(sheet: Sheet, rows_by_title: Mapping[str, object]) -> None:
-    """Raise ListError if the sheet has content that openpyxl would change or move incorrectly."""
+    """Raise ListError if a sheet has content that would be changed or moved incorrectly when rows are removed."""
     if any(has_escape(cell) for _, cells in sheet.rows for cell in cells.values()):
         _reject_parts(sheet.title, {"escaped characters (_xHHHH_)": True})
     if sheet.title in rows_by_title:
@@ -226,7 +226,8 @@ def _delete_rows(worksheet: Any, numbers: Sequence[int]) -> None:
     """
     Delete rows with their heights, and move the rows below them up.
 
-    The method `delete_rows` of openpyxl creates all blank cells of the sheet and does not move the row heights.
+    The method `delete_rows` of openpyxl is not used, because it creates a cell object for each blank cell of the
+    sheet and does not move the row heights.
     """
     deleted = frozenset(numbers)
     cells, shapes = sorted(worksheet._cells.items()), sorted(worksheet.row_dimensions.items())
@@ -250,11 +251,11 @@ def _load_workbook(body: bytes) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # openpyxl raises a warning if a workbook has content that openpyxl cannot write.
+            # openpyxl issues a UserWarning if content of the workbook would be lost. Convert the warning to an error.
             warnings.simplefilter("error", UserWarning)
             return import_openpyxl().load_workbook(io.BytesIO(body))
     except UserWarning as error:
         raise ListError("The workbook contains content that would be lost if it were saved again.") from error
     except Exception as error:
-        # For a damaged workbook, the zip and XML readers raise many types of errors.
+        # Catch all exceptions, because the zip and XML readers raise many types of errors for a damaged workbook.
         raise ListError(f"The workbook is damaged ({type(error).__name__}).") from error

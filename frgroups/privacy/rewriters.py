@@ -69,7 +69,7 @@ def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
             matrix.group_names,
             pd.Index(matrix.customer_uids[others], dtype="str"),
             np.searchsorted(group_code, np.arange(matrix.n_groups + 1)).astype(np.int64),
-            # Replace the codes of the remaining customers by their new row numbers.
+            # The codes are row numbers. Compute the row numbers of the remaining customers in the shortened table.
             (np.cumsum(others) - 1)[customer_code].astype(np.int32),
         ),
     )
@@ -90,7 +90,7 @@ def erase_from_list(match: FileMatch, subject: Subject) -> dict[Path, Path]:
 
 
 def erase_from_approval(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Replace the customer with a placeholder in the reason for a rejection or an override."""
+    """Replace the customer with a placeholder in the reason that an approval or override file contains."""
     kind = kind_of(match.path.read_bytes())
     content = read_checksummed(match.path, kind)
     reason = str(content["reason"])
@@ -128,7 +128,7 @@ def _erase_from_decision(entry: dict[str, Any], match: FileMatch, subject: Subje
 
 
 def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Remove the customer from the excluded changes and the descriptions of a plan."""
+    """Remove the customer from a plan's excluded changes, and redact the customer in its descriptive text."""
     plan = read_plan(match.path)
     excluded = tuple(
         replace(change, note=subject.redact(change.note), source=subject.redact(change.source))
@@ -179,13 +179,14 @@ def pseudonymize_receipt(path: Path, subject: Subject, erasure_id: str = "") -> 
     """
     Replace the customer with a placeholder in a receipt.
 
-    If the plan in the receipt no longer has its original digest, the receipt contains an erasure id.
+    If the original digest of the plan was removed, the receipt contains an erasure id instead.
     """
     receipt = read_receipt(path)
     tombstone = next_tombstone(path.read_text(encoding="utf-8"))
     details = {}
     for item, text in receipt.details.items():
-        # A message about a change of this customer is personal data, so the complete message is replaced.
+        # If the message belongs to a change of this customer, replace the complete message, which can contain other
+        # personal data. In other messages, replace only the customer's ids.
         redacted = tombstone if item[1] == subject.uid else subject.redact(text, tombstone)
         details[_pseudonymize_item(item, subject, tombstone)] = redacted
     erasure_id = receipt.erasure_id or erasure_id
@@ -219,7 +220,7 @@ def pseudonymize_journal(path: Path, subject: Subject, erasure_id: str = "") -> 
 
 def _erase_from_both(match: FileMatch, subject: Subject) -> dict[Path, Path]:
     """
-    Replace the customer in the journal and the receipt of the same run, and rename both files.
+    Replace the customer with a placeholder in the journal and the receipt of a run, and rename both files.
 
     The new file names do not contain the digest of the plan. Both files get the same erasure id before a file is
     renamed, so that another call can complete an interrupted erasure. A damaged file is renamed but not rewritten.
@@ -256,7 +257,11 @@ def _erasure_id_of(path: Path) -> str | None:
 
 
 def _rename_without_digest(path: Path, erasure_id: str, match: FileMatch) -> Path:
-    """Rename a journal or receipt. The tenant and the host of its plan are those of `match`."""
+    """
+    Replace the plan's digest in the name of a journal or receipt with the erasure id, and return the new path.
+
+    `match` contains the tenant and the host of the plan.
+    """
     name = FILES_NAMED_BY_DIGEST.fullmatch(path.name)
     if not name:
         return path
@@ -288,7 +293,7 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
 
 
 def _redact_descriptions(plan: Plan, redact: Callable[[str], str]) -> Plan:
-    """Return a plan after its purpose, its notes, and the texts about the origins of its content were redacted."""
+    """Return a plan in which the purpose, the notes, the customer origins, and the limit places are redacted."""
     return replace(
         plan,
         purpose=redact(plan.purpose),

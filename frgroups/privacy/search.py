@@ -30,8 +30,9 @@ _QUARANTINE_PREFIXES = (DRAFT, DAMAGED, GONE)
 # Folders with lock files are not searched, because lock files contain no customers.
 _LOCK_FOLDERS = ("locks", ".locks")
 _DRAFT_FILE = re.compile(r"\..+\.[0-9a-f]{8}\.draft")
-# Some lists are found only with an external id from a snapshot, and some approvals only with the digest of a plan.
-# An interrupted erasure can only be completed if lists, approvals, and decisions are erased first.
+# Order in which the types of files are erased. Some lists are found only with an external id from a snapshot, and
+# some approvals and decisions only with the digest of a plan. If snapshots and plans were erased before these files,
+# an interrupted erasure could not be completed.
 _ERASURE_ORDER = [
     "list",
     "other",
@@ -85,7 +86,7 @@ class SearchScope:
 
 
 def _is_in_list_folder(path: Path) -> bool:
-    """Return True if a file is in the folder `lists`, or is a list that `frgroups demo` created."""
+    """Return True if a file is in the folder `lists`, or is a CSV file that `frgroups demo` created."""
     is_of_demo = path.suffix == ".csv" and path.is_relative_to(home() / "demo")
     return is_of_demo or path.is_relative_to(home() / "lists")
 
@@ -95,7 +96,7 @@ class Entry(NamedTuple):
 
     path: Path
     may_be_list: bool
-    # If `any_kind` is False, files that were not written by frgroups are ignored.
+    # False if the file is ignored unless frgroups wrote it.
     any_kind: bool
 
 
@@ -132,16 +133,17 @@ def search_customer(subject: Subject, scope: SearchScope) -> list[FileMatch]:
 
 
 def _erasure_order(match: FileMatch) -> tuple[int, bool, bool, Path]:
-    # An undo plan comes before the plan that it undoes, so that an interrupted erasure can find both plans again.
+    # An undo plan is found only with the digest of the plan that it undoes. Erase the undo plan first, so that an
+    # interrupted erasure can be completed.
     return _ERASURE_ORDER.index(match.kind), bool(match.digest), not match.undo_digest, match.path
 
 
 def _with_undo_digests(matches: list[FileMatch], digests: set[str]) -> list[FileMatch]:
     """
-    Mark the undo plans of plans that contain the customer, and add their digests to `digests`.
+    Mark the undo plans of plans that contain the customer, and add the digests of these undo plans to `digests`.
 
-    The digest of an undo plan covers the digest of the original plan, so it could also identify the customer. An undo
-    plan can also be undone, so the search is repeated until no further plan is found.
+    The digest of an undo plan covers the digest of the original plan, so the undo plan's digest could also identify
+    the customer. An undo plan can also be undone, so the search is repeated until no further plan is found.
     """
     while True:
         undo_digests = {match.undo_digest for match in matches if match.undo_digest and match.plan_digests & digests}
@@ -156,7 +158,7 @@ def _with_undo_digests(matches: list[FileMatch], digests: set[str]) -> list[File
 
 
 def known_ids(subject: Subject, scope: SearchScope) -> frozenset[str]:
-    """Return the customer's other ids, which come from the caller and from stored snapshots."""
+    """Return the ids of the customer, other than the uid, from the caller and from stored snapshots."""
     folders = [entry.path for entry in scope.entries() if entry.path.is_dir()]
     return subject.ids.union(*(ids_in_snapshot(folder, subject) for folder in folders))
 
@@ -165,7 +167,8 @@ def _is_relevant(match: FileMatch) -> bool:
     """Return True if a file contains the customer, or if the file cannot be read and might contain the customer."""
     if match.n or match.n_left or match.plan_digests or match.unfinished or match.damaged:
         return True
-    # Damaged plans, receipts, and journals are omitted, because they were searched as plain text.
+    # Ignore the problem of a damaged plan, receipt, or journal. Such a file was searched as plain text, so it does
+    # not contain the customer.
     return bool(match.problem) and match.kind in ("list", "other", "quarantined", "snapshot")
 
 
@@ -178,14 +181,14 @@ def _scan(entry: Entry, subject: Subject) -> Iterable[FileMatch]:
             return [scan_snapshot(path, subject)]
         match = scan_file(path, subject, is_list=entry.may_be_list)
     except FileNotFoundError:
-        # Another process removed the file after the folder was listed.
+        # Another process removed the file after the folder was listed, so there is nothing to erase.
         return []
     except (OSError, ValueError) as error:
         problem = f"Cannot read the file: {type(error).__name__}. It might contain the customer."
         return [FileMatch("other", path, problem=problem)]
     if _DRAFT_FILE.fullmatch(path.name):
-        # The name of a journal or receipt draft contains the digest of the plan.
-        # An apply run locks the tenant while it is running, so the draft was left by an interrupted run.
+        # An interrupted run left the draft, because a running apply holds the lock of the tenant. The name of a
+        # journal or receipt draft contains the digest of the plan. Such a draft is therefore marked as unfinished.
         is_of_run = FILES_NAMED_BY_DIGEST.match(path.name[1:]) is not None
         return [FileMatch("draft", path, *tenant_of(path), n=match.n, unfinished=is_of_run)]
     if path.is_symlink() and match.n:
@@ -196,7 +199,7 @@ def _scan(entry: Entry, subject: Subject) -> Iterable[FileMatch]:
 
 
 def _is_quarantined(folder: Path) -> bool:
-    """Return True if a snapshot folder is not in use because it is a draft, damaged, or replaced."""
+    """Return True if readers ignore a snapshot folder because the snapshot is a draft, damaged, or replaced."""
     names = all_folder_names(folder.parent)
     is_replaced = folder.name in names and folder.name not in visible_folder_names(names)
     return is_replaced or folder.name.startswith(_QUARANTINE_PREFIXES)

@@ -176,7 +176,7 @@ def _export_journal(path: Path, subject: Subject) -> dict[str, Any]:
         fields = [name for name, uids in uids_by_field.items() if subject.uid in uids]
         if not fields and not subject.count_in(str(line.get("message", ""))):
             continue
-        # Leave out the uid lists of a journal line, because they also contain other customers.
+        # Omit the uid lists of the journal line, because the lists also contain uids of other customers.
         exported = {"line": number, **{name: value for name, value in line.items() if name not in uids_by_field}}
         if line["event"] == "observed":
             exported["change"] = fields[0]

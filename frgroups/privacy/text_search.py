@@ -27,7 +27,7 @@ from frgroups.snapshot.schema import CUSTOMERS
 
 # Size in bytes above which a file is mapped into memory instead of read.
 MAX_BYTES = 256 * 2**20
-# Ids with fewer characters are not searched in free text, because they can also be ordinary words or numbers.
+# Minimum length of an id that is searched in free text. A shorter id can also be an ordinary word or number.
 _MIN_DISTINCTIVE = 5
 
 
@@ -103,8 +103,8 @@ class Subject:
         """
         Return True if the files of a tenant at a host are searched for the customer.
 
-        A file without a tenant or without a host is never skipped, because the customer in the file could be the
-        subject. For such a file, `tenant_uid` or `base_url` is an empty string. The paths of two base URLs are not
+        For a file without a tenant or without a host, `tenant_uid` or `base_url` is an empty string. An empty string
+        matches every tenant or host, because the file could contain the customer. The paths of two base URLs are not
         compared, because the names of tenant folders contain only the host.
         """
         if self.tenant_uid is not None and tenant_uid not in ("", self.tenant_uid):
@@ -134,14 +134,14 @@ def count_equal(table: pa.Table, name: str, uid: str) -> int:
 
 
 def identifying_columns(path: Path) -> list[str]:
-    """Return the columns of the customers table that can contain free text or the uid of another customer."""
+    """Return the columns of a stored customers table that can contain the uid or a mention of a customer."""
     columns = pq.read_schema(path).names
     return [name for name in columns if name not in CUSTOMERS or name in ("customer_uid", "customer_parent_uid")]
 
 
 def count_mentions(table: pa.Table, subject: Subject, skip: int = -1) -> int:
     """
-    Return how often the customer's ids occur in the text columns of a table.
+    Return how often the customer's ids occur in the columns of a table that are not numeric.
 
     The row with the number `skip` is not searched. If the table has a column customer_uid, the standard columns of
     the customers table are not searched.
@@ -165,7 +165,7 @@ def _possible_rows(column: pa.ChunkedArray, subject: Subject) -> Iterable[tuple[
 
     If the column does not contain strings, all rows are returned.
     """
-    # pyarrow 22 to 26.0.0 can crash during a substring search in an empty column.
+    # Return early for an empty column, because pyarrow 22 to 26.0.0 can crash during a substring search in it.
     if not len(column):
         return ()
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):

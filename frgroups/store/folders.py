@@ -1,5 +1,5 @@
 """
-Folders of stored snapshots. Each folder is created, replaced, and removed by one atomic rename.
+Create, rename, and remove the folders of stored snapshots. Each of these changes is one atomic rename.
 
     t-1@api.example               the snapshots of a tenant and host
     sandboxes/t-1@127.0.0.1_8020  the snapshots of a server on this machine, such as a sandbox
@@ -35,7 +35,7 @@ DRAFT, GONE, DAMAGED = ".draft-", ".gone-", ".damaged-"
 _SANDBOXES = "sandboxes"
 _DRAFT_MAX_AGE = timedelta(days=1)
 _NAME = re.compile(r"(?P<base>\d{8}T\d{6}\.\d{6}Z(-\d{2})?)(-r(?P<number>\d+))?", re.ASCII)
-_MAX_NAMES = 100  # Maximum number of snapshots with the same timestamp, and of replacements for one snapshot.
+_MAX_NAMES = 100  # Maximum number of candidate names for a new or renamed folder.
 
 
 def is_on_this_machine(base_url: str | None) -> bool:
@@ -68,7 +68,7 @@ def tenant_root(cache: Path, tenant_uid: str, base_url: str | None) -> Path:
 
 
 def tenant_folders(cache: Path, tenant_uid: str | None = None) -> list[Path]:
-    """Return the folders of all tenants and hosts in a cache folder, or of one tenant."""
+    """Return the folders in a cache folder that belong to one tenant, or to all tenants if `tenant_uid` is None."""
     pattern = "*"
     if tenant_uid is not None:
         pattern = glob.escape(tenant_folder(tenant_uid, None).partition("@")[0])
@@ -84,7 +84,7 @@ def all_folder_names(root: Path) -> frozenset[str]:
 
 
 def visible_folder_names(names: Iterable[str]) -> list[str]:
-    """Return the sorted folder names without the names of replaced snapshots."""
+    """Return the sorted names without the names of snapshot folders that have been replaced."""
     newest = dict(sorted(map(split_name, names)))
     return [_join_name(base, number) for base, number in newest.items()]
 
@@ -137,8 +137,9 @@ def new_names(root: Path, name: str) -> Iterator[str]:
     """
     Yield unused folder names for a new snapshot.
 
-    The first folder name has no number, and the next names end with the numbers 02, 03, and so on. Only names after
-    the last used name are returned, so that a new snapshot is always sorted after the older snapshots.
+    The first candidate is `name` without a number, and the next candidates end with the numbers 02, 03, and so on.
+    Only candidates after the last used name are returned, so that a new snapshot is always sorted after older
+    snapshots.
     """
     used = {split_name(other)[0] for other in all_folder_names(root)}
     candidates = [name, *(f"{name}-{number:02d}" for number in range(2, _MAX_NAMES))]
@@ -160,7 +161,7 @@ def remove_folder(folder: Path) -> None:
     If some files cannot be deleted, `clean_temp_folders` deletes the renamed folder later.
     """
     gone = folder.with_name(f"{GONE}{uuid.uuid4().hex}")
-    with suppress(FileNotFoundError):  # Another process has removed the folder.
+    with suppress(FileNotFoundError):  # Another process has already removed the folder.
         folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
 
@@ -183,7 +184,7 @@ def clean_temp_folders(root: Path) -> None:
 
 def quarantine_folder(folder: Path) -> Path:
     """Rename the folder of a corrupt snapshot so that readers ignore it, and return the new path."""
-    clean_temp_folders(folder.parent)  # Without the cleanup, a replaced snapshot could become visible again.
+    clean_temp_folders(folder.parent)  # Otherwise, an older, replaced folder could become visible.
     names = [f"{DAMAGED}{folder.name}", *(f"{DAMAGED}{folder.name}-{number}" for number in range(2, _MAX_NAMES))]
     return _rename_to_first_unused(folder, iter(names))
 

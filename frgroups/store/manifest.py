@@ -28,12 +28,14 @@ log = logging.getLogger("frgroups.store")
 
 SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
-# Snapshot ids are below this limit, because other JSON readers convert larger integers to floating-point numbers.
+# Snapshot ids are below this limit, because many JSON readers convert integers to floating-point numbers, which are
+# inexact above this limit.
 SNAPSHOT_ID_LIMIT = 2**53
 _NOT_A_FILE = "something other than a regular file"
 _MAX_LISTINGS = 20
 _FILES = tuple(f"{name}.parquet" for name in ("groups", "customers", "consents", "reads", "memberships"))
-# A Python user might have loaded the snapshot on the command line, so the hints mention both interfaces.
+# Hints for Python and for the command line. The Python hint also contains the command `frgroups load`, because a
+# Python user might have loaded the snapshot on the command line.
 _ALLOW_OLDER = "Pass allow_older=True to quarantine this snapshot and read the newest valid snapshot"
 _ALLOW_OLDER_IN_CLI = (
     "Commands with the option --allow-older can quarantine this snapshot and read the newest valid snapshot"
@@ -51,7 +53,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _AnyManifest(msgspec.Struct):
-    """Fields that manifests of all format versions contain, which are sufficient to list and prune snapshots."""
+    """Manifest fields of all format versions. These fields are sufficient to list and prune snapshots."""
 
     schema_version: Annotated[int, msgspec.Meta(ge=1)]
     tenant_uid: Annotated[str, msgspec.Meta(min_length=1)]
@@ -82,7 +84,7 @@ class _Manifest(_ManifestWithoutId, kw_only=True):
     snapshot_id: Annotated[int, msgspec.Meta(ge=0, lt=SNAPSHOT_ID_LIMIT)]
 
 
-# The format versions that this version of frgroups reads.
+# Manifest class for each format version that this version of frgroups can read.
 _MANIFESTS: dict[int, type[_ManifestWithoutId]] = {2: _ManifestWithoutId, SCHEMA_VERSION: _Manifest}
 
 
@@ -146,7 +148,7 @@ class StoredSnapshot:
             raise _corrupt_file_error(path, f"{expected} bytes", f"{status.st_size} bytes")
 
     def corrupt_file_error(self, file: str, expected: str, actual: str) -> CorruptFileError:
-        """Return the error for a file that contradicts the other files of the snapshot."""
+        """Return the CorruptFileError for a file of the snapshot whose content is not as expected."""
         return _corrupt_file_error(self.path / file, expected, actual)
 
     def check(self) -> None:
@@ -200,7 +202,7 @@ def list_stored_snapshots(
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
-    """Write the manifest of a snapshot folder after all other files have been written."""
+    """Write the manifest of a snapshot folder. All other files of the folder must exist already."""
     files = {file.name: file_digest(file.read_bytes()) for file in sorted(folder.iterdir())}
     manifest = {"schema_version": SCHEMA_VERSION, "written_by": __version__, **facts, "files": files}
     manifest["checksum"] = sha256(canonical_json(manifest))
@@ -271,7 +273,7 @@ def quarantine(folder: Path, error: CorruptFileError) -> None:
     facts = {name: str(getattr(error, name, "")) for name in ("path", "expected", "actual")}
     try:
         new_path = folders.quarantine_folder(folder)
-    except OSError as rename_error:  # The parent folder is not writable.
+    except OSError as rename_error:  # For example, the parent folder is not writable.
         text = f"{error.message} The folder cannot be renamed: {rename_error.strerror or rename_error}."
         log_event(log, logging.WARNING, "snapshot_damaged", text, **facts)
     else:
@@ -330,15 +332,16 @@ def _check_location(snapshot: StoredSnapshot) -> None:
     """Raise CorruptFileError if a snapshot is in the folder of another tenant or host."""
     expected = tenant_folder(snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"])
     actual = snapshot.path.parent.name
-    # Folder names are compared without case, because some file systems change their case. The names are parsed first,
-    # because earlier versions used a separate folder for each name of a loopback host.
+    # Ignore upper and lower case, because some file systems change the case of folder names. Compare the parsed
+    # names, because earlier versions used a separate folder for each name of a loopback host.
     if parse_tenant_folder(expected.casefold()) != parse_tenant_folder(actual.casefold()):
         raise snapshot.corrupt_file_error(MANIFEST, f"a snapshot of {actual}", f"a snapshot of {expected}")
 
 
 def _read_bytes(path: Path, expected: str) -> bytes:
     try:
-        # Reading a pipe might never end. Call stat only once, because another process might prune the file.
+        # Reject pipes, because reading a pipe might never end. Use one stat call instead of separate checks, because
+        # another process might prune the file between the checks.
         if not stat.S_ISREG(path.stat().st_mode):
             raise _corrupt_file_error(path, expected, _NOT_A_FILE)
         return path.read_bytes()
@@ -365,6 +368,6 @@ def _corrupt_file_error(path: Path, expected: str, actual: str) -> CorruptFileEr
     )
 
 
-# The parameters are named after the fields of `_File`, so that they can be passed as a dictionary.
+# The parameter names are the field names of `_File`, so that callers can unpack the dictionary of a file.
 def _format_digest(*, bytes: int, sha256: str) -> str:  # noqa: A002
     return f"{bytes} bytes, sha256 {sha256[:12]}"

@@ -33,19 +33,19 @@ _UID_COLUMNS = {"groups": "customer_group_uid", "customers": "customer_uid"}
 
 
 GROUP_CODE, CUSTOMER_CODE = "customer_group_code", "customer_code"
-# The groups, customers, and memberships of a snapshot contain its id in each row, so that the files of many snapshots
-# can be read as one table and joined by id and code. Dictionary encoding stores the id of 5 million memberships in
-# 25 kB. Writing it takes 0.04 s.
+# Column with the snapshot id in each row of the groups, customers, and memberships. The files of many snapshots can
+# therefore be read as one table and joined by id and code. With dictionary encoding, this column needs 25 kB and
+# 0.04 s of writing time for 5 million memberships.
 SNAPSHOT_ID = "snapshot_id"
 _TABLES = {"customers": CUSTOMERS, "consents": CONSENTS, "groups": GROUPS, "reads": READS}
-# The code columns. They contain the row numbers of the customers and groups, and memberships refer to these numbers.
+# Columns with the integer codes of customers and groups. A code is a row number, to which memberships refer.
 _CODE_COLUMNS = {"customers": CUSTOMER_CODE, "groups": GROUP_CODE}
 _WITHOUT_ID = ("consents", "reads")
-# This prefix is added to an additional column that has the same name as a code column or the snapshot id column.
+# Prefix for the name of an additional column that has the same name as a code column or the snapshot id column.
 _RENAMED = "own "
-# Integer codes are sorted, so delta encoding makes them small. Additional zstd compression would only take time. Uids
-# are distinct, so dictionary encoding would take time and space. Both costs were measured with 5 million memberships
-# and random uids.
+# Encodings of the code columns and of the uid columns. Integer codes are sorted, so delta encoding makes them small,
+# and zstd compression would cost time without a benefit. Uids are distinct, so dictionary encoding would cost time
+# and space. Both costs were measured with 5 million memberships and random uids.
 _SORTED, _DISTINCT = "DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY"
 _ENCODINGS = {
     "customers": {CUSTOMER_CODE: _SORTED, "customer_uid": _DISTINCT},
@@ -170,7 +170,7 @@ def _frame(
 
 
 def _reserved_columns(name: str, *, has_id: bool) -> tuple[str, ...]:
-    """Return the columns of a Parquet file that are not columns of the snapshot's table."""
+    """Return the columns that a Parquet file contains in addition to the columns of the snapshot's table."""
     if name not in _CODE_COLUMNS:
         return ()
     if has_id:
@@ -181,7 +181,7 @@ def _reserved_columns(name: str, *, has_id: bool) -> tuple[str, ...]:
 def _read_all_columns(file: pq.ParquetFile, name: str, reserved: tuple[str, ...]) -> pd.DataFrame:
     schema, with_values = file.schema_arrow, _columns_with_values(file.metadata)
     columns = [column for column in schema.names if column not in reserved]
-    # Many columns contain only missing values. It is faster to create these columns than to decode them.
+    # Create columns that contain only missing values instead of reading them, because creating them is faster.
     empty = {column for column in columns if column in _TABLES[name] and column not in with_values}
     table = file.read([column for column in columns if column not in empty])
     for column in empty:
@@ -266,9 +266,10 @@ def check_columns(table: str, schema: pa.Schema) -> None:
 
 def check_snapshot_id(table: str, file: pq.ParquetFile, snapshot_id: int) -> None:
     """
-    Raise IntegrityError if a table contains another snapshot id than the manifest.
+    Raise IntegrityError if the snapshot id in a table differs from the id in the manifest.
 
-    The minimum and maximum in the statistics of the Parquet file are checked, so that the column is not read.
+    The minimum and maximum in the statistics of the Parquet file are checked, so that the column does not have to be
+    read.
     """
     names, metadata = file.schema_arrow.names, file.metadata
     if names.count(SNAPSHOT_ID) != 1 or file.schema_arrow.field(SNAPSHOT_ID).type != pa.int64():
@@ -277,7 +278,7 @@ def check_snapshot_id(table: str, file: pq.ParquetFile, snapshot_id: int) -> Non
     expected = f"the {SNAPSHOT_ID} {snapshot_id} in each row"
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        if not group.num_rows:  # A column without values has no minimum.
+        if not group.num_rows:  # Skip empty row groups, which have no minimum.
             continue
         statistics = group.column(position).statistics
         if statistics is None or not statistics.has_min_max or statistics.null_count:

@@ -182,7 +182,8 @@ def prune(
     stored = list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage)
     if base_url is not None:
         stored = [snapshot for snapshot in stored if is_same_base_url(snapshot.manifest["base_url"], base_url)]
-        # Folders are selected by the host in their name, because quarantined snapshots and drafts can be unreadable.
+        # Select the tenant folders by the host in the folder name, because a folder can contain only quarantined
+        # snapshots and drafts, whose manifests can be unreadable.
         roots = [root for root in roots if root.name == tenant_folder(parse_tenant_folder(root.name)[0], base_url)]
     by_root = defaultdict(list)
     for snapshot in stored:
@@ -210,7 +211,7 @@ def prune(
 
 
 def _remove_sandbox(root: Path) -> None:
-    """Remove a sandbox's unreadable snapshots, and the sandbox's folder unless the folder contains drafts."""
+    """Remove the unreadable snapshots of a sandbox, and then its folder if the folder contains no drafts."""
     unreadable = [root / name for name in folders.all_folder_names(root)]
     for folder in unreadable + folders.folders_of_kind(root, folders.DAMAGED):
         _remove(folder)
@@ -256,9 +257,9 @@ def _tenant_row(root: Path) -> dict[str, Any]:
 
 def _find_prunable(stored: list[StoredSnapshot], before: datetime) -> list[StoredSnapshot]:
     """
-    Return the snapshots that were taken before a timestamp and before the newest valid snapshot.
+    Return the snapshots that were taken before the given timestamp and before the newest valid snapshot.
 
-    If there is no valid snapshot, the result is empty.
+    If no snapshot is valid, the result is empty.
     """
     if not any(snapshot.taken_at < before for snapshot in stored):
         return []

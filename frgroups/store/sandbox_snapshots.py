@@ -27,7 +27,8 @@ def is_of_ended_sandbox(root: Path, stored: Sequence[StoredSnapshot]) -> bool:
     if not stored or not all(snapshot.manifest.get("from_sandbox") for snapshot in stored):
         return False
     _, host = parse_tenant_folder(root.name)
-    # The folder name does not contain the scheme. The scheme is relevant only if the URL has no port.
+    # Try both schemes, because the folder name does not contain the scheme. If the URL has no port, the scheme
+    # determines the port.
     urls = f"http://{host}", f"https://{host}"
     with suppress(ValueError):  # The folder name does not contain a host with a valid port.
         return all(is_on_this_machine(url) and _refuses_connections(url) for url in urls)
@@ -38,7 +39,7 @@ def _refuses_connections(base_url: str) -> bool:
     """
     Return True if no server is running at a base URL.
 
-    If the connection fails for another reason, for example a timeout, a server might be running, and the result is
+    If the connection fails for another reason, such as a timeout, a server might be running. The result is then
     False.
     """
     url = urlsplit(base_url)
@@ -54,7 +55,7 @@ def _refuses_connections(base_url: str) -> bool:
 
 def select_default_tenant(stored: Sequence[StoredSnapshot]) -> list[StoredSnapshot]:
     """
-    Return the snapshots that are available to a caller who does not pass a host.
+    Return the snapshots from which a snapshot is selected if the caller does not pass a host.
 
     The result contains all snapshots of servers on other machines. If there are no such snapshots, it contains the
     snapshots of one tenant on this machine: the tenant with the most recently stored snapshot. The time of storage is

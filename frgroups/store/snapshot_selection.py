@@ -115,7 +115,7 @@ def _select(folder: Path, tenants: list[str] | None, start: datetime | None) -> 
 
 
 def _list_readable(folder: Path, tenant_uid: str | None = None) -> list[StoredSnapshot]:
-    """Return the stored snapshots that this version of frgroups can read. Log a warning for each other snapshot."""
+    """Return the snapshots that this version of frgroups can read, and log a warning for each other snapshot."""
     if (folder / MANIFEST).is_file():
         stored = [read_manifest(folder)]
     elif folders.all_folder_names(folder):

@@ -178,7 +178,7 @@ def read_snapshot(
         stored = _select_host(list_stored_snapshots(folder, tenant_uid, on_damage=on_damage), base_url)
         candidates = [snapshot for snapshot in stored if until is None or snapshot.taken_at <= until]
         _check_one_tenant(candidates, folder)
-        # If another process prunes or replaces a snapshot before it is read, list the snapshots again.
+        # FileNotFoundError means that another process has pruned or replaced a snapshot. List the snapshots again.
         with suppress(FileNotFoundError):
             snapshot = _read_newest(candidates, on_damage, skip_other_versions=allow_older)
             if snapshot is not None:
@@ -267,7 +267,7 @@ def read_stored(stored: StoredSnapshot, *, only_memberships: bool = False) -> Sn
         raise stored.corrupt_file_error(error.file, error.expected, error.actual) from error
     try:
         return _build_snapshot(stored, tables)
-    except InputError as error:  # One possible cause is a universe that is too small.
+    except InputError as error:  # For example, the universe in the manifest is too small.
         problem = error.message.removesuffix(".")
         raise stored.corrupt_file_error(MANIFEST, "values that match the tables", f"a mismatch: {problem}") from error
 
@@ -310,7 +310,7 @@ def latest_valid_snapshot(
     Read the newest valid snapshot of a tenant and host, or return None if no snapshot is valid.
 
     `on_damage` is called for each corrupt snapshot that is newer than the returned snapshot. By default, a warning is
-    logged, and no file is changed. A load passes `quarantine`.
+    logged, and no file is changed. A load passes `quarantine`, which renames the corrupt snapshot.
     """
     for stored in reversed(list_stored_snapshots(cache, tenant_uid, on_damage=on_damage)):
         if not (stored.matches_host(base_url) and stored.is_readable):
@@ -357,11 +357,7 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
 
 
 def _select_host(stored: list[StoredSnapshot], base_url: str | None) -> list[StoredSnapshot]:
-    """
-    Return the snapshots from one host.
-
-    If `base_url` is None, `select_default_tenant` selects the snapshots.
-    """
+    """Return the snapshots from one host, or the result of `select_default_tenant` if `base_url` is None."""
     if base_url is None:
         return select_default_tenant(stored)
     return [snapshot for snapshot in stored if snapshot.matches_host(base_url)]
