@@ -45,13 +45,14 @@ from types import TracebackType
 from typing import Any
 
 # `escape_invisible` replaces characters in these Unicode categories, because they are invisible, change the text
-# direction, or start a new line. The categories are control, format, line separator, paragraph separator, and
-# surrogate.
+# direction, or start a new line.
+# The categories are control, format, line separator, paragraph separator, and surrogate.
 _INVISIBLE_CATEGORIES = ("Cc", "Cf", "Zl", "Zp", "Cs")
 _MESSAGE_LINE_BREAK = re.compile(r"\n(?=[ \n]|\Z)")
 
 # A zero-width joiner has a visible effect between two emoji, and between two letters of the scripts from Arabic to
-# Khmer. Therefore, `escape_invisible` does not replace joiners between these characters.
+# Khmer.
+# Therefore, `escape_invisible` does not replace joiners between these characters.
 _EMOJI = r"\u2190-\u2bff\U0001f000-\U0001faff"
 _JOINED_SCRIPTS = r"\u0600-\u109f\u1780-\u17ff"
 _VISIBLE_JOINER = re.compile(
@@ -176,8 +177,8 @@ class FrgroupsError(Exception):
             full: list[str] = formatter.structured_traceback(type(self), self, self.__traceback__)
             return full
         self._is_rendered = True
-        # Format a copy, because the copy has no chained exceptions. The frames of chained exceptions are in frgroups,
-        # too.
+        # Format a copy, because the copy has no chained exceptions.
+        # The frames of chained exceptions are in frgroups, too.
         lines: list[str] = formatter.structured_traceback(type(self), copy.copy(self), caller_frames, tb_offset=0)
         return [*lines, "For the full traceback, run %tb."]
 

@@ -28,8 +28,8 @@ _DEFAULT_NAMES = (
     *("payment_terms", "account_manager_uid", "has_email", "has_mobile", "has_loyalty_id", "has_vat_number"),
     *("consents", "credit_limit", "credit_balance", "days_since_created_at", "n_other_groups"),
 )
-# Names that are rejected as attributes, because their values identify a person. PERSONAL also contains ehf_enabled,
-# which is only a flag and is therefore allowed.
+# Names that are rejected as attributes, because their values identify a person.
+# PERSONAL also contains ehf_enabled, which is only a flag and is therefore allowed.
 IDENTIFYING = {"customer_uid", "external_id", "customer_parent_uid", *PERSONAL} - {"ehf_enabled"}
 NUMERIC_CATEGORIES = {"payment_terms"}
 DAYS_SINCE = "days_since_"

@@ -8,8 +8,8 @@ from frgroups.analysis.health_checks import HealthFinding
 from frgroups.analysis.suggested_plans import SuggestedPlans
 from frgroups.internals.formatting import format_list
 
-# _EMPTYING contains the types of findings whose suggested plan removes all members of a group. _REMOVING also
-# contains the types whose suggested plan removes only some members.
+# _EMPTYING contains the types of findings whose suggested plan removes all members of a group.
+# _REMOVING also contains the types whose suggested plan removes only some members.
 _EMPTYING = ("duplicate", "old_year", "ended")
 _REMOVING = (*_EMPTYING, "wrong_type", "two_tiers")
 _MAX_NAMES = 5

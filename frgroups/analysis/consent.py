@@ -16,15 +16,17 @@ from frgroups.internals.typing import BoolArray, Int8Array
 from frgroups.internals.validation import as_list, check_choice, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 
-# Status codes of a customer's consent. UNKNOWN: the newest row has no status. NONE: the customer has no row.
-# If several rows have the same timestamp, the row with the largest code is used. WITHDRAWN is larger than GIVEN, so
-# that a withdrawal takes precedence.
+# Status codes of a customer's consent.
+# UNKNOWN: the newest row has no status.
+# NONE: the customer has no row.
+# If several rows have the same timestamp, the row with the largest code is used.
+# WITHDRAWN is larger than GIVEN, so that a withdrawal takes precedence.
 GIVEN, UNKNOWN, WITHDRAWN, NONE = range(4)
 # Names of the status codes in rules and profiles. UNKNOWN has no name, because it is treated as a missing value.
 STATUS_NAMES = {GIVEN: "given", WITHDRAWN: "withdrawn", NONE: "none"}
 
-# For each channel: the customers column that shows if a customer has a contact point, and keywords. If the uid or
-# name of a consent contains one of the keywords, the consent belongs to this channel.
+# For each channel: the customers column that shows if a customer has a contact point, and keywords.
+# If the uid or name of a consent contains one of the keywords, the consent belongs to this channel.
 _CHANNELS = {
     "email": (
         "has_email",

@@ -136,8 +136,8 @@ def split_customers(
     columns = _stratum_columns(strata, customers, uids)
     hashes = hash_numbers(uids, seed)
     if exact:
-        # The stable sort orders customers with equal hashes by uid. Therefore, the result does not depend on the
-        # order of `customers`.
+        # The stable sort orders customers with equal hashes by uid.
+        # Therefore, the result does not depend on the order of `customers`.
         rank = np.argsort(hashes, kind="stable")
         code = assign_exactly(_stratum_codes(columns, len(uids)), rank, np.array(arms.shares), kept)
     else:

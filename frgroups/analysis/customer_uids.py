@@ -58,8 +58,9 @@ def read_customer_uids(snapshot: Snapshot, customers: Iterable[Any], name: str) 
         texts = None
     if texts is not None and texts.type == pa.string() and not texts.null_count:
         return texts.cast(pa.large_string())
-    # Arrow returned no array of valid strings. `check_uids_once` raises an error for the first invalid uid. It
-    # accepts subclasses of str, which Arrow rejects.
+    # Arrow returned no array of valid strings.
+    # `check_uids_once` raises an error for the first invalid uid.
+    # It accepts subclasses of str, which Arrow rejects.
     return pa.array(codec.check_uids_once(listed, name), type=pa.large_string())
 
 

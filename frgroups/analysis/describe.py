@@ -497,8 +497,8 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-# Each entry contains the columns that identify a result table, and the function that describes the table. `describe`
-# uses the first entry whose columns are all in the table.
+# Each entry contains the columns that identify a result table, and the function that describes the table.
+# `describe` uses the first entry whose columns are all in the table.
 _TABLES: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "group_sizes": ({"n_members", "n_exclusive"}, _describe_sizes),
     "size_history": ({"taken_at", "n_members", "n_joined"}, _describe_history),

@@ -146,8 +146,8 @@ def adjust_for_earlier_values(values: FloatArray, before: FloatArray, code: Inde
     """
     own, earlier = _within_arms(values, code), _within_arms(before, code)
     variation = float(earlier @ earlier)
-    # The mean of equal values can differ from these values because of rounding. Therefore, a variation that is not
-    # larger than the rounding error is treated as 0.
+    # The mean of equal values can differ from these values because of rounding.
+    # Therefore, a variation that is not larger than the rounding error is treated as 0.
     rounding_error = 8 * np.finfo(np.float64).eps * np.abs(before).max(initial=0.0)
     if variation <= len(before) * rounding_error**2:
         return values

@@ -374,8 +374,9 @@ def _find_group(matrix: MembershipMatrix, token: _Token, expression: str) -> str
             hints.append("A minus sign is an operator only if there are spaces on both sides.")
         if not token.quoted and _OTHER_OPERATOR.search(token.text):
             if _contains_group(matrix, token.text):
-                # The text combines several groups. Similar names are not suggested, because each suggestion would
-                # replace the complete text with one group.
+                # The text combines several groups.
+                # Similar names are not suggested, because each suggestion would replace the complete text with one
+                # group.
                 message, close, hints = f"No group has the uid or name {token.text!r}.", [], []
                 hints.append(_replacement_hint(token.text))
             hints.append(_OPERATOR_HINT)

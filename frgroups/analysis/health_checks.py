@@ -113,8 +113,8 @@ def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
         for key in keys:
             names_of_key.setdefault(key, []).append(name)
     for name, keys in keys_of_name.items():
-        # The names of each key are sorted by their lowest group uid. Therefore, `first` is the name with the lowest
-        # uid among all similar names.
+        # The names of each key are sorted by their lowest group uid.
+        # Therefore, `first` is the name with the lowest uid among all similar names.
         first = min((names_of_key[key][0] for key in keys), key=lambda other: uids_of_name[other][0])
         if first != name:
             similar = {other for key in keys for other in names_of_key[key]}

@@ -34,8 +34,8 @@ def divide(n: int, weights: Sequence[float], shortfall: Sequence[float]) -> list
     >>> divide(10, [0.25, 0.75], [0.0, 0.0]), divide(10, [0.25, 0.75], [-1.0, 1.0])
     ([3, 7], [2, 8])
     """
-    # The function uses lists, because NumPy arrays are slow for a small number of arms. For 100,000 strata of five
-    # customers, lists take 4 s, and arrays take 19 s.
+    # The function uses lists, because NumPy arrays are slow for a small number of arms.
+    # For 100,000 strata of five customers, lists take 4 s, and arrays take 19 s.
     total = math.fsum(weights)
     quotas = [round(n * weight / total, _DECIMALS) for weight in weights]
     counts = [int(quota) for quota in quotas]
@@ -99,7 +99,8 @@ def _counts_to_assign(sizes: IntArray, kept: IntArray, shares: FloatArray) -> In
         n_waiting = size - sum(assigned)
         if sum(counts) > n_waiting:
             # An arm already has more customers than planned, so the other arms need more customers than are
-            # unassigned. The unassigned customers are divided in proportion to these needs.
+            # unassigned.
+            # The unassigned customers are divided in proportion to these needs.
             counts = divide(n_waiting, counts, shortfall)
         rows.append(counts)
         for position, weight in enumerate(weights):

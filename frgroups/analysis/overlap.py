@@ -232,8 +232,8 @@ def overlap_pairs(
     elif universe is None:
         pairs = common_pairs(selected, min_both, bytes_per_pair, _FEWER_PAIRS)
     else:
-        # The q-values depend on the p-values of all tested pairs. Therefore, pairs with fewer than `min_both` common
-        # customers are removed only after the tests.
+        # The q-values depend on the p-values of all tested pairs.
+        # Therefore, pairs with fewer than `min_both` common customers are removed only after the tests.
         n_bytes = bytes_per_pair if min_both == 1 else _BYTES_PER_TEST
         pairs = common_pairs(selected, 1, n_bytes, "Select fewer groups, or do not pass `universe`.")
     p_values = _p_values(selected.sizes[pairs.a], selected.sizes[pairs.b], pairs.n_both, universe, n_tests)

@@ -26,9 +26,9 @@ Method = Literal["pairs", "bits"]
 # A result that needs more than 2 GB of memory is rejected.
 MAX_RESULT_BYTES = 2_000_000_000
 
-# NumPy sorts 16-bit integers with radix sort, which is fast. Therefore, blocks of at most 2**16 customers are
-# processed separately. A block needs only tens of megabytes of memory, and a chunk of a block fits into the processor
-# cache.
+# NumPy sorts 16-bit integers with radix sort, which is fast.
+# Therefore, blocks of at most 2**16 customers are processed separately.
+# A block needs only tens of megabytes of memory, and a chunk of a block fits into the processor cache.
 _MAX_BLOCK_CUSTOMERS = 2**16
 _MAX_BLOCK_MEMBERSHIPS = 2**21
 _MAX_BLOCK_BITS = 2**28

@@ -365,7 +365,7 @@ def _compare_means(moments: SideMoments | None, label: str) -> Row:
 
 def _strength_key(row: Row) -> tuple[bool, float, str]:
     """Return the key that sorts profile rows by effect size, strongest first and NaN last."""
-    # The effect sizes of "yes" and "no" have the same absolute value, except for floating-point errors. The effect
-    # sizes are rounded so that these two rows are sorted by value.
+    # The effect sizes of "yes" and "no" have the same absolute value, except for floating-point errors.
+    # The effect sizes are rounded so that these two rows are sorted by value.
     strength = round(abs(row["effect_size"]), 12)
     return np.isnan(strength), -strength, row["value"]

@@ -98,8 +98,9 @@ def _relate_groups(matrix: MembershipMatrix, n_copies: IntArray, min_jaccard: fl
     near = [GroupPairs(*[np.empty(0, dtype=np.int64)] * 3)]
     n_near = np.zeros(matrix.n_groups, dtype=np.int64)
     n_supersets = np.zeros(matrix.n_groups, dtype=np.int64)
-    # A key combines the size and the code of a superset. The smallest key belongs to the superset with the fewest
-    # members. Of several supersets of equal size, the first superset has the smallest key.
+    # A key combines the size and the code of a superset.
+    # The smallest key belongs to the superset with the fewest members.
+    # Of several supersets of equal size, the first superset has the smallest key.
     largest_key = np.iinfo(np.int64).max
     superset_key = np.full(matrix.n_groups, largest_key)
     for block in iter_common_pairs(matrix):

@@ -120,8 +120,8 @@ def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame, plans: SuggestedP
     type_code, type_names = pd.factorize(types.mask(types == ""))
     for row in iter_rows(known[known["expected_type"].notna()]):
         uid, expected = row.customer_group_uid, row.expected_type.split("|")
-        # A missing type has the code -1, which `np.bincount` does not accept. Therefore, 1 is added to the codes, and
-        # the count of missing types is removed.
+        # A missing type has the code -1, which `np.bincount` does not accept.
+        # Therefore, 1 is added to the codes, and the count of missing types is removed.
         codes = type_code[snapshot.matrix.member_codes(uid)] + 1
         counts = np.bincount(codes, minlength=len(type_names) + 1)[1:].tolist()
         others = {name: n for name, n in sorted(zip(type_names, counts, strict=True)) if n and name not in expected}

@@ -16,8 +16,8 @@ from frgroups.errors import InputError
 from frgroups.internals.formatting import format_list
 from frgroups.internals.suggestions import did_you_mean
 
-# The pattern `fixed` matches strings and comments, which are not changed. As in Python, a name can contain letters of
-# any script.
+# The pattern `fixed` matches strings and comments, which are not changed.
+# As in Python, a name can contain letters of any script.
 _TOKENS = re.compile(
     r"""(?P<fixed>'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n]*)"""
     r"""|`(?P<quoted>[^`]*)`|(?P<operator>[&|])|(?P<name>[^\W\d]\w*)""",

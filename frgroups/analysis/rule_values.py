@@ -21,8 +21,8 @@ from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray
 
-# If all values of a column are missing, its kind is "missing", regardless of the dtype. A column of an unsupported
-# type has the kind "other".
+# If all values of a column are missing, its kind is "missing", regardless of the dtype.
+# A column of an unsupported type has the kind "other".
 Kind = Literal["text", "number", "boolean", "date", "duration", "missing", "other"]
 
 PLURALS: dict[Kind, str] = {

@@ -10,8 +10,8 @@ from frgroups.errors import SampleRatioError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.typing import FloatArray, IntArray
 
-# A p-value below this threshold is reported as a mismatch of the sample ratio. Kohavi, Tang, and Xu (2020) recommend
-# a low threshold, because a mismatch invalidates the experiment.
+# A p-value below this threshold is reported as a mismatch of the sample ratio.
+# Kohavi, Tang, and Xu (2020) recommend a low threshold, because a mismatch invalidates the experiment.
 MIN_P_VALUE = 0.001
 
 

@@ -166,8 +166,8 @@ def _positions(snapshot: Snapshot, uids: pd.Index, labels: pd.Index) -> IndexArr
     if isinstance(labels, pd.MultiIndex) or pd.api.types.infer_dtype(labels, skipna=False) != "string":
         return np.full(len(labels), -1)
     texts = to_string_array(labels)
-    # Scores that are computed for all customers of a snapshot are often in the order of the snapshot. In this case,
-    # no lookup is necessary.
+    # Scores that are computed for all customers of a snapshot are often in the order of the snapshot.
+    # In this case, no lookup is necessary.
     if texts.equals(known):
         return np.arange(len(uids))
     return lookup_positions(texts, known).astype(np.intp)

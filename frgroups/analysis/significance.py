@@ -14,8 +14,8 @@ from frgroups.internals.typing import FloatArray
 _CHUNK_SIZE = 2**13  # The arrays for 8,192 pairs fit into the processor cache.
 _TERMS_PER_CHECK = 8  # After every eight terms, the sums that have converged are removed from the calculation.
 _SERIES_START = 16
-# For n < _SERIES_START, this table contains log n! - n log n + n. For other n, `_stirling_error` uses a series that
-# is accurate to the last bits.
+# For n < _SERIES_START, this table contains log n! - n log n + n.
+# For other n, `_stirling_error` uses a series that is accurate to the last bits.
 _STIRLING_TABLE = np.array([0.0, *(math.lgamma(n + 1) - n * math.log(n) + n for n in range(1, _SERIES_START))])
 
 
@@ -130,8 +130,9 @@ def _tails(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> T
     """Compute both tail probabilities for each pair of groups. `a` must not be larger than `b`."""
     point = _point_probability(both, a, b, universe)
     below = both * universe < a * b
-    # `_tail_ratio` computes only upper tails. A small overlap of a and b is a large overlap of a and the complement
-    # of b. Therefore, the lower tail for b is computed as the upper tail for the complement of b.
+    # `_tail_ratio` computes only upper tails.
+    # A small overlap of a and b is a large overlap of a and the complement of b.
+    # Therefore, the lower tail for b is computed as the upper tail for the complement of b.
     outside = np.where(below, a - both, both), a, np.where(below, universe - b, b)
     far = np.minimum(point * _tail_ratio(*outside, universe), 1.0)
     near = np.clip(1.0 + point - far, 0.0, 1.0)

@@ -196,8 +196,8 @@ def _count_values(table: SplitTable, attribute: Attribute, top: int | None) -> t
     is_mirrored = attribute.kind == "flag" and "yes" in attribute.labels
     shown = [code for code in order if frequency[code] and not (is_mirrored and attribute.labels[code] == "no")]
     if attribute.kind == "number":
-        # The row "(number)" is always included. If no numbers are missing, its share is 1 in each arm, but the means
-        # can differ.
+        # The row "(number)" is always included.
+        # If no numbers are missing, its share is 1 in each arm, but the means can differ.
         shown = [code for code in range(n_labels) if attribute.labels[code] == NUMBER or frequency[code]]
     n_shown = len(shown) if top is None else top
     labels = [attribute.labels[code] for code in shown[:n_shown]]

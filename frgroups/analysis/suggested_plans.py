@@ -39,8 +39,8 @@ def limits_to_empty(n: int) -> dict[str, int]:
     >>> limits_to_empty(2), limits_to_empty(15)
     ({'emptied_groups': 1}, {'emptied_groups': 1, 'removal_share': 1})
     """
-    # The class Limits is in a higher layer, so it cannot be imported here. A test compares these numbers with the
-    # defaults of Limits.
+    # The class Limits is in a higher layer, so it cannot be imported here.
+    # A test compares these numbers with the defaults of Limits.
     limits = {"emptied_groups": 1}
     if n > 2:
         limits["removal_share"] = 1

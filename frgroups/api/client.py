@@ -103,8 +103,8 @@ class Client(GroupRequests):
         verify: Verify = True,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        # The traceback of a failed validation can contain the client's repr. Therefore, the attributes that the repr
-        # shows are set before the validation.
+        # The traceback of a failed validation can contain the client's repr.
+        # Therefore, the attributes that the repr shows are set before the validation.
         self.tenant_uid, self.base_url, self.writable = tenant_uid, base_url, writable
         hidden_token = Hidden[Token](HiddenText(token) if isinstance(token, str) else token)
         # Delete the arguments with secrets, because a traceback can display the local variables of this function.

@@ -21,15 +21,15 @@ from frgroups.internals.redaction import exception_chain, handled_exception_ids
 
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
 _PROXY_STATUS = re.compile(r"(\d{3})\b")
-# A TLS server answers a plain HTTP request with a TLS alert. The alert starts with these bytes, which the error
-# message of httpx contains in escaped form.
+# A TLS server answers a plain HTTP request with a TLS alert.
+# The alert starts with these bytes, which the error message of httpx contains in escaped form.
 _TLS_ALERT = r"\x15\x03"
 _TLS_REASONS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
 _TUNNEL_STEPS = {"proxy.start_tls", "socks.start_tls"}
 # Message of httpcore if a server or a proxy closes the connection before the end of the response headers.
 _DISCONNECTED = "Server disconnected"
-# Codes of the OpenSSL verification errors that an additional CA certificate can resolve. The codes 0 and 1 stand for
-# unspecified errors.
+# Codes of the OpenSSL verification errors that an additional CA certificate can resolve.
+# The codes 0 and 1 stand for unspecified errors.
 _UNKNOWN_ISSUER = {0, 1, 2, 18, 19, 20, 21, 27}
 _OTHER_HOST = {62, 64}
 _OUTSIDE_VALIDITY = {9, 10}
@@ -270,15 +270,16 @@ def _no_connection(
     if has_started_tls:
         why = ": the TLS connection was not established. The port might not use TLS"
     # If a TLS handshake through a proxy times out, the port of the proxy is probably wrong, or the proxy blocks the
-    # server. The request is not repeated, because each attempt would take the complete timeout.
+    # server.
+    # The request is not repeated, because each attempt would take the complete timeout.
     is_permanent = reason == "timeout" and has_started_tls and (trace.has_tunnel or peer.proxy is not None)
     return ConnectionFailure(reason, f"{prefix}{why})", peer.advice, is_permanent=is_permanent)
 
 
 def _interrupted(error: Exception, peer: _Peer, trace: RequestTrace) -> ConnectionFailure:
     kind = type(error).__name__
-    # `peer.proxy` is set only if the proxy has not yet accepted the connection to the server. In this state, only the
-    # trace can show that the request was sent.
+    # `peer.proxy` is set only if the proxy has not yet accepted the connection to the server.
+    # In this state, only the trace can show that the request was sent.
     is_sent = trace.is_sent or peer.proxy is None
     if isinstance(error, httpx.TimeoutException):
         text = f"The response was not complete within the timeout ({kind})"

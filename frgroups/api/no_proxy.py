@@ -18,8 +18,8 @@ _NO_PROXY_HOST = re.compile(r"[\w.*-]+")
 # Invalid entry that resembles an address. A range such as 10.0.0.1-20 is not supported, and an address such as
 # 10.0.0.256 does not exist.
 _NO_ADDRESS = re.compile(r"(?=[^-]*-)(?=[^.]*\.)[\d.*-]+|\d+(\.\d+){3,}")
-# Messages quote only NO_PROXY entries that consist of these characters. Other entries can contain a user name and a
-# password.
+# Messages quote only NO_PROXY entries that consist of these characters.
+# Other entries can contain a user name and a password.
 _QUOTABLE = re.compile(r"[\d.*-]{1,60}", re.ASCII)
 
 

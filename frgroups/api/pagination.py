@@ -8,8 +8,8 @@ from functools import cache
 from frgroups.api.schema.records import Page, Record
 from frgroups.errors import DriftedReadError, NotFoundError
 
-# Page of a list as a tuple (k, s) of page number and page size. Pages and rows are counted from 0, so that row k*s is
-# the first row of the page.
+# Page of a list as a tuple (k, s) of page number and page size.
+# Pages and rows are counted from 0, so that row k*s is the first row of the page.
 Window = tuple[int, int]
 
 # If a list has more pages than this number, a verified read first checks the total with one extra request.

@@ -120,8 +120,8 @@ def select_proxy(scheme: str, host: str, port: int | None) -> ProxySelection:
     ...     select_proxy("https", "shop.test", None).proxy
     Proxy(variable='HTTPS_PROXY', scheme='http', host='proxy.example', port=3128, user=…, password=…)
     """
-    # `_select_system_proxy` calls `getproxies`, which accepts blank environment variables. Therefore, the function is
-    # called only if no proxy variable is set.
+    # `_select_system_proxy` calls `getproxies`, which accepts blank environment variables.
+    # Therefore, the function is called only if no proxy variable is set.
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return _select_system_proxy(scheme, host)
     variables = _proxy_variables(os.environ)
@@ -153,8 +153,8 @@ def _unused_variable(scheme: str, environment: Mapping[str, str]) -> str:
     names = sorted(name for name, value in environment.items() if _proxy_key(name) is not None and value.strip())
     for key in (scheme, "all"):
         blank = f"{key}_proxy"
-        # A blank lower-case variable disables the upper-case variable. This is impossible on Windows, where variable
-        # names are not case-sensitive.
+        # A blank lower-case variable disables the upper-case variable.
+        # This is impossible on Windows, where variable names are not case-sensitive.
         if blank not in environment or environment[blank].strip():
             continue
         for name in names:

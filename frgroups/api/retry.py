@@ -294,8 +294,9 @@ class RateLimiter:
                 return
             now = time.monotonic()
             self._forget_starts_before(now - 1)
-            # Halve the measured rate if it is lower than the permitted rate. Shortly after the start of a client, few
-            # requests have been counted, so the measured rate is assumed to be at least 8 * MIN_RATE.
+            # Halve the measured rate if it is lower than the permitted rate.
+            # Shortly after the start of a client, few requests have been counted, so the measured rate is assumed to
+            # be at least 8 * MIN_RATE.
             rate = min(self._rate_at(now), max(len(self._starts), 8 * MIN_RATE))
             self._reduced_rate = max(rate / 2, MIN_RATE)
             self._reduced_at = now

@@ -18,8 +18,9 @@ from frgroups.internals.formatting import format_list, format_utc
 _LONG_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_PER_DAY = 24 * 60
-# `next_opening` searches this number of days. A window opens at least once a week, and a clock change can skip one
-# opening, but not the openings of two successive weeks.
+# `next_opening` searches this number of days.
+# A window opens at least once a week, and a clock change can skip one opening, but not the openings of two successive
+# weeks.
 _SEARCH_DAYS = 16
 _OFFSET_STEP = timedelta(hours=6)
 

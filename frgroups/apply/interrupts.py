@@ -16,7 +16,8 @@ from typing import Any
 _stop_event: ContextVar[threading.Event | None] = ContextVar("_stop_event", default=None)
 
 # Signals that are handled in addition to SIGINT, because by default they end the process before a receipt is written.
-# A closed terminal or SSH connection sends SIGHUP. Windows does not have SIGHUP.
+# A closed terminal or SSH connection sends SIGHUP.
+# Windows does not have SIGHUP.
 TERMINATION_SIGNALS: tuple[signal.Signals, ...] = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )

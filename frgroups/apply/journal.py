@@ -289,8 +289,8 @@ class JournalState:
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
     ended: bool = False
-    # Uids of the groups that prevented the last run from sending changes, and the reason ("drift" or "limits"). Both
-    # are empty if nothing prevented the run.
+    # Uids of the groups that prevented the last run from sending changes, and the reason ("drift" or "limits").
+    # Both are empty if nothing prevented the run.
     blocked_groups: tuple[str, ...] = ()
     blocked_by: str = ""
     # Identifier of an erasure, or "". If a customer in the plan was erased, the plan cannot be resumed.

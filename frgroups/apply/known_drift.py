@@ -153,8 +153,8 @@ def _group_problems(plan: Plan, newer: NewerData, causes: Sequence[Cause]) -> di
     existing: frozenset[str] = frozenset(newer.members)
     missing: dict[str, datetime] = {}
     snapshot = newer.snapshot
-    # The groups of a drifted snapshot are not used. If the list of groups changed while it was loaded, a group that
-    # is missing from the list might still exist.
+    # The groups of a drifted snapshot are not used.
+    # If the list of groups changed while it was loaded, a group that is missing from the list might still exist.
     if snapshot is not None and snapshot.verdict != "drifted":
         problems |= check_names(plan, snapshot.groups)[2]
         uids = frozenset(snapshot.groups["customer_group_uid"])

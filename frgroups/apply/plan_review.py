@@ -275,8 +275,8 @@ def _sent_changes(plan: Plan, state: JournalState, receipt: Receipt | None) -> S
     sent = state.intended - state.not_sent
     items = {(group.uid, *item) for group in plan.groups for item in group.items()}
     new_groups = {group.uid for group in plan.groups if group.create}
-    # The number of verified changes is known only if the interrupted run has a receipt. A run writes a receipt if it
-    # stops without a crash, for example because the server did not respond.
+    # The number of verified changes is known only if the interrupted run has a receipt.
+    # A run writes a receipt if it stops without a crash, for example because the server did not respond.
     return SentChanges(
         n=plan.n_add + plan.n_remove,
         n_sent=len(sent),

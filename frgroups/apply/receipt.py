@@ -28,8 +28,8 @@ from frgroups.review.approval import format_approval
 
 FORMAT_VERSION = 2
 MAX_LISTED = 20
-# Start of the attribute `stopped` in the receipt of a finalized run. `read_receipt` uses this text to recognize
-# finalized runs in old receipts, which have no field `finalized`.
+# Start of the attribute `stopped` in the receipt of a finalized run.
+# `read_receipt` uses this text to recognize finalized runs in old receipts, which have no field `finalized`.
 FINALIZED = "The run was finalized before all changes of the plan were made. Finalizing the run sent nothing."
 
 # Labels of the states in summaries and cards. Tables and files contain the state itself, for example "not_sent".

@@ -108,8 +108,8 @@ class Run:
             if not group.create or group.uid in state.created:
                 continue
             if group.uid in state.creating and self._reader.exists(group.uid):
-                # An earlier run created the group but ended before the response was recorded. Therefore, the creation
-                # is only recorded.
+                # An earlier run created the group but ended before the response was recorded.
+                # Therefore, the creation is only recorded.
                 self._sender.record_creation(group.uid, "accepted")
             else:
                 self._sender.create(group.uid, group.name)

@@ -31,8 +31,8 @@ Result = Literal["accepted", "rejected", "too_large", "unknown"]
 MAX_ATTEMPTS = 3
 # In one run, the waits after status 429 must not exceed this number of seconds in total.
 MAX_RUN_WAIT = 1800.0
-# Errors after which the server did not process the request. TokenCommandError and InputError are raised before the
-# request is sent.
+# Errors after which the server did not process the request.
+# TokenCommandError and InputError are raised before the request is sent.
 _UNPROCESSED_ERRORS = (AuthError, ForbiddenError, TokenCommandError, InputError)
 _UNKNOWN_RESULT_STATUSES = (408, 425)  # Gateways send these statuses, so the server might have processed the request.
 
@@ -67,8 +67,9 @@ class Sender:
         self._n_rejected = len(journal.state.rejected)  # This number includes rejections in earlier runs.
         self._waited = 0.0
         # Customers in the first chunk who have not been rejected, or None before the first chunk is sent.
-        # The run ends if the server rejects all customers in the first chunk. A resumed run does not make this check,
-        # because its remaining customers might all be customers that the server rejects.
+        # The run ends if the server rejects all customers in the first chunk.
+        # A resumed run does not make this check, because its remaining customers might all be customers that the
+        # server rejects.
         self._unresolved_first_uids: set[str] | None = None
         if journal.state.n_sent:
             self._unresolved_first_uids = set()

@@ -230,8 +230,8 @@ def _make_cause(
     if receipt is not None:
         reverts, receipt_path, purpose = receipt.plan.reverts, receipt.path, receipt.plan.purpose
         if receipt.read_at >= sent_at:
-            # Use the receipt only if it was written after the request. An older receipt belongs to an earlier run and
-            # does not contain the result of this request.
+            # Use the receipt only if it was written after the request.
+            # An older receipt belongs to an earlier run and does not contain the result of this request.
             until, state = receipt.read_at, receipt.states.get(item, "unknown")
     return Cause(
         customer_group_uid=group_uid,

@@ -98,8 +98,9 @@ class _End(_Line):
     counts: dict[str, _Count]
 
 
-# Types of the journal lines. The first part of a key is the event. The second part is True if the line describes the
-# creation of a group.
+# Types of the journal lines.
+# The first part of a key is the event.
+# The second part is True if the line describes the creation of a group.
 _LINE_TYPES: dict[tuple[str, bool], type[_Line]] = {
     ("start", False): _Start,
     ("observed", False): _Observed,

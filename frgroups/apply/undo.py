@@ -155,8 +155,8 @@ def plan_undo(
         limits=_exact_limits(changes, receipt.plan.limits) if limits is None else limits,
         groups=tuple(changes),
         planned_at=datetime.now(UTC),
-        # Use the oldest read time of all groups. A later comparison then includes all changes that were made after
-        # the data of any group was read.
+        # Use the oldest read time of all groups.
+        # A later comparison then includes all changes that were made after the data of any group was read.
         snapshot_taken_at=min((members[change.uid][0] for change in changes), default=receipt.read_at),
         notes=(*notes, *findings_of_customers.findings),
         stored_marks=findings_of_customers.marks,
@@ -354,8 +354,8 @@ def _facts_before(plan: Plan) -> pd.DataFrame | None:
 
 
 def _already_undone(receipt: Receipt) -> list[Finding]:
-    # The messages contain no digest. A digest can identify an erased customer, and an erasure does not remove digests
-    # from the messages in a plan.
+    # The messages contain no digest.
+    # A digest can identify an erased customer, and an erasure does not remove digests from the messages in a plan.
     if reverted_by(receipt.plan) or undone_in_parts_by(receipt):
         text = (
             "The original plan has already been undone, so this undo plan cannot be applied. To make other changes, "

@@ -124,8 +124,8 @@ def read_windows(tenant: HasTenant) -> ApplyWindows:
     if misplaced.exists():
         raise InputError(f"The file {misplaced} is not in the folder of a tenant. Move it to {path}.")
     try:
-        # `lstat` does not follow links. A link to a missing file shows that windows were set up, so reading the file
-        # must raise an error.
+        # `lstat` does not follow links.
+        # A link to a missing file shows that windows were set up, so reading the file must raise an error.
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return ApplyWindows()

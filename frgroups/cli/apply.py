@@ -192,8 +192,8 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
 
     path, *copies = find_plans(file)
     plan = read_plan(path)
-    # A withdrawal applies only to rejections that are recorded in the data folder. Therefore, first record the
-    # rejections in the files next to all copies of the plan.
+    # A withdrawal applies only to rejections that are recorded in the data folder.
+    # Therefore, first record the rejections in the files next to all copies of the plan.
     record_rejections(plan, [copy.parent for copy in copies])
     withdrawn = withdraw_rejection(plan, by=name, reason=reason)
     restored = restore_plans(plan)

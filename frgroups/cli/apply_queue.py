@@ -92,8 +92,8 @@ def _apply_queued(
         return unsent_line(queued.path, outcome, code, message, queued.plan.digest if queued.plan else "")
 
     try:
-        # `queued.plan` is None if the plan file could not be read. Reading the file again raises the error that
-        # states the reason.
+        # `queued.plan` is None if the plan file could not be read.
+        # Reading the file again raises the error that states the reason.
         plan = queued.plan or read_plan(queued.path)
         previous = last_receipt(plan, journal)
         # Check for a complete receipt, because a completed plan stays in the queue if an earlier run could not move

@@ -109,8 +109,8 @@ def read_summary(
 def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
     if id_type == "customer_uid":
         return customer_id
-    # `allow_similar_ids` is True, because a lookup changes no data. If the id is similar to a known id, the command
-    # prints a suggestion instead of raising an error.
+    # `allow_similar_ids` is True, because a lookup changes no data.
+    # If the id is similar to a known id, the command prints a suggestion instead of raising an error.
     [row] = resolve_customers(snapshot, [customer_id], by=id_type, allow_similar_ids=True).to_dict("records")
     if row["outcome"] == "resolved":
         return str(row["customer_uid"])

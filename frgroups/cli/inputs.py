@@ -354,8 +354,8 @@ def _resolve_desired_list(
     unresolved = table[table["outcome"] != "resolved"]
     similar = find_similar_ids(snapshot.customers, list(unresolved["id"]), kind) if allow_similar_ids else {}
     if kind == "customer_uid":
-        # Keep unknown customer uids. They can belong to customers who are in no group and are therefore not in the
-        # snapshot.
+        # Keep unknown customer uids.
+        # They can belong to customers who are in no group and are therefore not in the snapshot.
         if len(unresolved) and adds:
             print_message(
                 "  The plan adds these customers, but they might not exist. Check the ids. A snapshot does not "

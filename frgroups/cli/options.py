@@ -19,8 +19,8 @@ Function = Callable[..., int]
 # Help text for the argument PLAN.
 PLAN_ARGUMENT = "PLAN is the path of a plan, or at least the first 8 characters of its digest."
 
-# Description of each limit in the help of `--limit`. A line of the help page has at most 80 characters, so the
-# descriptions must be short.
+# Description of each limit in the help of `--limit`.
+# A line of the help page has at most 80 characters, so the descriptions must be short.
 LIMIT_HELP = {
     "removals_per_group": "maximum number of removals from one group",
     "removal_share": "maximum share of a group's members to remove",

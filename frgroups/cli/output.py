@@ -181,8 +181,8 @@ def wrap_line(line: str, width: int, indent: int | None = None) -> str:
         words.append(command[0])
     lines = [""]
     for word in words:
-        # Start a new line only if the current line contains more than an indentation or a label. Otherwise, a new
-        # line would not provide more space.
+        # Start a new line only if the current line contains more than an indentation or a label.
+        # Otherwise, a new line would not provide more space.
         if cell_len(lines[-1]) + cell_len(word) > width and cell_len(lines[-1]) > indent:
             lines.append(" " * indent + word.lstrip())
         else:

@@ -26,8 +26,8 @@ from frgroups.internals.formatting import format_list, pluralize
 if TYPE_CHECKING:
     from frgroups.apply.plan_entry import PlanEntry
 
-# Maximum numbers of characters in the columns `groups` and `reviewer`. With these maximums, the table fits on a
-# terminal with `_WIDTH` columns.
+# Maximum numbers of characters in the columns `groups` and `reviewer`.
+# With these maximums, the table fits on a terminal with `_WIDTH` columns.
 _MAX_GROUPS, _MAX_REVIEWER, _WIDTH = 12, 10, 80
 _MAX_NOTICES = 10  # Maximum number of warnings from plan notices.
 _MAX_PARTLY_APPLIED = 5  # Maximum number of partly applied plans to list.

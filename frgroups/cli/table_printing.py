@@ -22,8 +22,8 @@ from frgroups.internals.column_formats import format_column, is_share
 
 # Text that tables contain for a missing value.
 MISSING = "-"
-# Minimum width of a text column with wrapped values on a terminal. A date with a time has 16 characters and is
-# therefore not wrapped.
+# Minimum width of a text column with wrapped values on a terminal.
+# A date with a time has 16 characters and is therefore not wrapped.
 MIN_TEXT_WIDTH = 16
 # Words up to this width are not broken in a table cell. A UUID has 36 characters and is therefore not broken.
 MAX_WORD_WIDTH = 40

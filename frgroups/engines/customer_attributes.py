@@ -288,9 +288,9 @@ class ComparedCustomers:
         columns are the numbers in `ValueCounts`.
         """
         nw = self._nw
-        # A cross join repeats each customer for each attribute, so that one query counts all attributes. The method
-        # `unpivot` is not used, because Narwhals does not support it for a DuckDB connection that is not the default
-        # connection.
+        # A cross join repeats each customer for each attribute, so that one query counts all attributes.
+        # The method `unpivot` is not used, because Narwhals does not support it for a DuckDB connection that is not
+        # the default connection.
         numbers = upload_table(pa.table({"attribute": range(len(aliases))}), self._customers)
         values = [nw.when(nw.col("attribute") == n).then(nw.col(alias)) for n, alias in enumerate(aliases)]
         value = nw.coalesce(*values)
@@ -372,17 +372,17 @@ def _as_value(column: Expr, kind: ColumnKind, engine: Any) -> Expr:
         values = column.dt.total_microseconds().cast(nw.Float64) / _US_PER_DAY
     elif kind == "number":
         numbers = column.cast(nw.Float64)
-        # NaN and infinity become missing values. The condition is False for NaN, because all engines sort NaN after
-        # all other numbers.
+        # NaN and infinity become missing values.
+        # The condition is False for NaN, because all engines sort NaN after all other numbers.
         values = nw.when((numbers <= _LARGEST) & (numbers >= -_LARGEST)).then(numbers)
     elif engine.is_spark_like():
-        # Narwhals cannot convert timestamps to microseconds in Spark, so the timestamps are converted to seconds. The
-        # error of this conversion is less than half a microsecond, so rounding returns the exact value.
+        # Narwhals cannot convert timestamps to microseconds in Spark, so the timestamps are converted to seconds.
+        # The error of this conversion is less than half a microsecond, so rounding returns the exact value.
         values = (column.cast(nw.Float64) * 1_000_000).round().cast(nw.Int64)
     elif engine.is_duckdb():
-        # Narwhals translates this method to DuckDB's function epoch_us, which also accepts timestamps. A subtraction
-        # of 1970-01-01 is not used, because its result would depend on the daylight saving time of the connection's
-        # time zone.
+        # Narwhals translates this method to DuckDB's function epoch_us, which also accepts timestamps.
+        # A subtraction of 1970-01-01 is not used, because its result would depend on the daylight saving time of the
+        # connection's time zone.
         values = column.dt.total_microseconds()
     else:
         values = column.dt.timestamp("us")

@@ -249,8 +249,8 @@ def sort_groups(table: pa.Table) -> tuple[pd.Index, IndexArray]:
 def _ignores_case_or_accents(column: str) -> Expr:
     """Return an expression that is True if the engine treats "a" and "A", or "e" and "é", as equal in a column."""
     nw = import_narwhals()
-    # The letters are appended to a value of the column. In DuckDB, the result of `concat_str` has the collation of
-    # the column, so the comparison uses this collation.
+    # The letters are appended to a value of the column.
+    # In DuckDB, the result of `concat_str` has the collation of the column, so the comparison uses this collation.
     text = nw.col(column).min()
     compared = [
         nw.concat_str(text, nw.lit(first)) == nw.concat_str(text, nw.lit(second)) for first, second in ("aA", "eé")

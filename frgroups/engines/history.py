@@ -61,15 +61,16 @@ def count_members_over_time(data: Any, name: str) -> pd.DataFrame:
     if has_tenants(data):
         frame = read_columns(data, [TENANT, GROUP, CUSTOMER], name, timestamps=[TAKEN_AT])
     else:
-        # Without a tenant column, the same value is used in all rows, so that each window has a partition. Spark logs
-        # a warning for each window without a partition.
+        # Without a tenant column, the same value is used in all rows, so that each window has a partition.
+        # Spark logs a warning for each window without a partition.
         frame = read_columns(data, [GROUP, CUSTOMER], name, timestamps=[TAKEN_AT]).with_columns(
             nw.lit("").alias(TENANT)
         )
     # A membership is counted in n_kept if the last earlier snapshot that contains the membership is the tenant's
-    # previous snapshot. The rows are counted before the timestamps of these two snapshots are compared. With 5M
-    # memberships in DuckDB, this needs half as much memory as a join of each snapshot with the previous snapshot, and
-    # the same CPU time.
+    # previous snapshot.
+    # The rows are counted before the timestamps of these two snapshots are compared.
+    # With 5M memberships in DuckDB, this needs half as much memory as a join of each snapshot with the previous
+    # snapshot, and the same CPU time.
     memberships = distinct(frame, TENANT, TAKEN_AT, GROUP, CUSTOMER)
     seen_before = nw.col(TAKEN_AT).shift(1).over(TENANT, GROUP, CUSTOMER, order_by=TAKEN_AT).alias("seen_before")
     counts = (

@@ -21,8 +21,8 @@ from frgroups.engines.frames import (
 from frgroups.engines.upload import upload_table
 from frgroups.internals.typing import BoolArray, IntArray
 
-# This pattern matches each character that the API does not accept in a uid. The pattern contains no anchors, because
-# the engines interpret ^ and $ in different ways.
+# This pattern matches each character that the API does not accept in a uid.
+# The pattern contains no anchors, because the engines interpret ^ and $ in different ways.
 _INVALID_CHARACTER = "[^A-Za-z0-9_-]"
 
 
@@ -96,7 +96,8 @@ class MembershipLists:
         self.has_tenants = TENANT in frame.columns
         if self.has_tenants:
             # If a collation ignores case or accents, this filter also selects the rows of a tenant with a similar
-            # uid. Therefore, `read_columns` also checks the column tenant_uid.
+            # uid.
+            # Therefore, `read_columns` also checks the column tenant_uid.
             frame = frame.with_columns(nw.col(TENANT).cast(nw.String)).filter(nw.col(TENANT) == tenant_uid)
         columns = [TENANT, GROUP, CUSTOMER] if self.has_tenants else [GROUP, CUSTOMER]
         self._frame = read_columns(frame, columns, name).select(GROUP, CUSTOMER)

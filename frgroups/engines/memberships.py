@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from narwhals.stable.v2 import LazyFrame
 
 _CODE = "group_code"
-# The groups of a customer are stored as the bits of integers, with 62 groups per integer. The sum of the powers of
-# two up to 2**61 fits into a signed 64-bit integer.
+# The groups of a customer are stored as the bits of integers, with 62 groups per integer.
+# The sum of the powers of two up to 2**61 fits into a signed 64-bit integer.
 _BITS = 62
 
 
@@ -123,8 +123,9 @@ class EngineMemberships:
         """Count the members and the exclusive members of each group. One row per group is collected."""
         nw = self._nw
         # Each customer is counted only in the first of the customer's groups, so the sum of these counts is the
-        # number of customers. A customer is in a single group if the first and the last group are equal. This is also
-        # correct if rows are repeated.
+        # number of customers.
+        # A customer is in a single group if the first and the last group are equal.
+        # This is also correct if rows are repeated.
         customers = self._frame.group_by(CUSTOMER).agg(
             nw.col(GROUP).min().alias("first_group"), nw.col(GROUP).max().alias("last_group")
         )

@@ -15,17 +15,17 @@ from frgroups.internals.paths import parse_tenant_folder
 from frgroups.store import folders
 from frgroups.store.manifest import MANIFEST
 
-# This pattern finds the tenant folder, the snapshot folder, and the file in an error message. Folder names contain
-# only characters that engines do not escape (see `tenant_folder`). Polars replaces the start of a long path with
-# "...", which can also replace the start of the tenant folder's name.
+# This pattern finds the tenant folder, the snapshot folder, and the file in an error message.
+# Folder names contain only characters that engines do not escape (see `tenant_folder`).
+# Polars replaces the start of a long path with "...", which can also replace the start of the tenant folder's name.
 _FILE = re.compile(
     r"(?:\.\.\.)?(?P<tenant>[\w.~=@-]*)[/\\]+(?P<snapshot>\d{8}T\d{6}\.\d{6}Z[-\dr]*)[/\\]+"
     r"(?:groups|customers|memberships)\.parquet",
     re.ASCII,
 )
-# The paths of the scanned snapshot folders, by folder name. These paths are stored because the path in an error
-# message can differ from the path of the folder: Polars omits the start, DuckDB escapes characters such as *, and
-# Spark shows a URL.
+# The paths of the scanned snapshot folders, by folder name.
+# These paths are stored because the path in an error message can differ from the path of the folder: Polars omits the
+# start, DuckDB escapes characters such as *, and Spark shows a URL.
 _scanned: defaultdict[str, set[Path]] = defaultdict(set)
 
 
@@ -59,9 +59,10 @@ def _removed_folder(message: str) -> Path | None:
     for match in _FILE.finditer(message):
         scanned = _scanned.get(match["snapshot"], ())
         candidates = [folder for folder in scanned if folder.parent.name.endswith(match["tenant"])]
-        # Several data folders can contain a snapshot of the same tenant and time. Of these folders, the folder
-        # whose path has the longest common suffix with the path in the message is selected. In the message of DuckDB,
-        # the characters *, ?, and [ of the path are in brackets, which are removed first.
+        # Several data folders can contain a snapshot of the same tenant and time.
+        # Of these folders, the folder whose path has the longest common suffix with the path in the message is
+        # selected.
+        # In the message of DuckDB, the characters *, ?, and [ of the path are in brackets, which are removed first.
         text = re.sub(r"\[([*?\[])\]", r"\1", message[: match.end("tenant")])
         n_common = {folder: _count_common_end(str(folder.parent), text) for folder in candidates}
         for folder in candidates:

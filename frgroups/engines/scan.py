@@ -38,8 +38,8 @@ _POLARS_TYPES = {
 }
 _SPARK_TYPES = {SNAPSHOT_ID: "bigint", GROUP_CODE: "int", CUSTOMER_CODE: "int", GROUP: "string", CUSTOMER: "string"}
 
-# A function that reads Parquet files. The function accepts the paths of the files and the names of the columns to
-# read, and returns a native frame.
+# A function that reads Parquet files.
+# The function accepts the paths of the files and the names of the columns to read, and returns a native frame.
 _Reader = Callable[[Sequence[str], Sequence[str]], Any]
 
 
@@ -203,8 +203,8 @@ def _import_engine(name: str) -> ModuleType:
 
 
 def _read_with_duckdb(connection: Any, paths: Sequence[str]) -> Any:
-    # DuckDB treats each path as a pattern, so special characters are enclosed in brackets. Without Hive partitioning,
-    # folder names such as key=value do not become columns.
+    # DuckDB treats each path as a pattern, so special characters are enclosed in brackets.
+    # Without Hive partitioning, folder names such as key=value do not become columns.
     patterns = [re.sub(r"([*?\[])", r"[\1]", path) for path in paths]
     return connection.read_parquet(patterns, hive_partitioning=False)
 
@@ -217,8 +217,8 @@ def _read_with_polars(polars: Any, paths: Sequence[str], columns: Sequence[str])
 
 
 def _read_with_spark(session: Any, paths: Sequence[str], columns: Sequence[str]) -> Any:
-    # Spark treats each path as a pattern, so special characters are escaped. With recursiveFileLookup, folder names
-    # such as key=value do not become columns.
+    # Spark treats each path as a pattern, so special characters are escaped.
+    # With recursiveFileLookup, folder names such as key=value do not become columns.
     patterns = [re.sub(r"([\\*?\[\]{}])", r"\\\1", path) for path in paths]
     schema = ", ".join(f"{name} {_SPARK_TYPES[name]}" for name in columns)
     # The options `ignore...` override settings of the session that would skip missing or corrupt files.

@@ -43,8 +43,8 @@ def upload_table(table: pa.Table, like: Any) -> LazyFrame[Any]:
         # Narwhals would use DuckDB's default connection, which might not be the connection of the relation.
         return as_narwhals(_scan_in_connection(native, table))
     is_spark = frame.implementation.is_spark_like()
-    # Spark Connect cannot infer the types of a table without rows, so one row of nulls is sent. `head(0)` then
-    # removes this row.
+    # Spark Connect cannot infer the types of a table without rows, so one row of nulls is sent.
+    # `head(0)` then removes this row.
     rows = pa.Table.from_pylist([{}], schema=table.schema) if is_spark and not table.num_rows else table
     session = native.sparkSession if is_spark else None
     uploaded: LazyFrame[Any] = nw.from_native(rows, eager_only=True).lazy(frame.implementation, session=session)

@@ -161,8 +161,8 @@ def _frame_history(frame: Any) -> pd.DataFrame:
     before = counts[[*keys, "n_members"]].rename(columns={"n_members": "n_before"})
     before["number"] += 1
     snapshots = counts[["tenant_uid", "number", "taken_at"]].drop_duplicates()
-    # The outer join adds a row for each deleted group, in the first snapshot that does not contain the group. The
-    # inner join removes the rows with a number after the last snapshot.
+    # The outer join adds a row for each deleted group, in the first snapshot that does not contain the group.
+    # The inner join removes the rows with a number after the last snapshot.
     table = counts.drop(columns="taken_at").merge(before, on=keys, how="outer").merge(snapshots)
     numbers = table[["n_members", "n_kept", "n_before"]].fillna(0).astype("int64")
     is_first = table["number"] == 1

@@ -47,9 +47,9 @@ def checked_base_url(base_url: str) -> str:
     if url.scheme not in ("http", "https") or not url.host:
         text = base_url
         if isinstance(base_url, str):
-            # The text before an @ can contain a password, and the query can contain a token. Both are replaced with
-            # "…". The error has no cause, because the message of the original exception can contain a password or a
-            # token.
+            # The text before an @ can contain a password, and the query can contain a token.
+            # Both are replaced with "…".
+            # The error has no cause, because the message of the original exception can contain a password or a token.
             text = re.sub(r"[?#].*", "?…", re.sub(r".*@", "…@", base_url, flags=re.DOTALL), flags=re.DOTALL)
             text = _NO_PORT.sub(":…", text)
         raise InputError(f"`base_url` must be 'stage', 'production', or a URL such as https://host/v2, got {text!r}.")
@@ -61,9 +61,9 @@ def checked_base_url(base_url: str) -> str:
         raise InputError(
             f"`base_url` must use https, got {base_url!r}. With http, the token would be sent unencrypted."
         )
-    # Convert the URL twice, because httpx removes a default port only if the scheme is already in lower case. All
-    # spellings of a URL must be converted to the same string, because frgroups identifies the folders of a tenant and
-    # the rejections of the tenant's plans by this string.
+    # Convert the URL twice, because httpx removes a default port only if the scheme is already in lower case.
+    # All spellings of a URL must be converted to the same string, because frgroups identifies the folders of a tenant
+    # and the rejections of the tenant's plans by this string.
     return str(httpx.URL(str(url.copy_with(host=url.host.rstrip("."))))).rstrip("/")
 
 

@@ -15,8 +15,8 @@ from frgroups.internals.formatting import escape_invisible, format_percentage, f
 # Text that is displayed for a missing value.
 MISSING = "–"
 _PROBABILITIES = ("p_value", "q_value", "p_over", "p_under")
-# Columns that contain plan digests. Only the first 12 digits are displayed, because commands accept shortened digests
-# of this length.
+# Columns that contain plan digests.
+# Only the first 12 digits are displayed, because commands accept shortened digests of this length.
 DIGEST_COLUMNS = frozenset(("digest", "plan_digest", "reverts"))
 SHORT_DIGEST = 12
 _INTERVAL = ("difference", "ci_low", "ci_high")
@@ -24,8 +24,8 @@ _DIFFERENCES = (*_INTERVAL, "detectable_difference")
 _INCREMENTAL = "incremental"
 _MAX_DECIMALS = 4
 _RELATIVE_DIFFERENCE = "relative_difference"
-# Numbers of at least 100 are displayed without decimals, and numbers of at least 0.005 with two decimals. Smaller
-# numbers are displayed with one significant digit.
+# Numbers of at least 100 are displayed without decimals, and numbers of at least 0.005 with two decimals.
+# Smaller numbers are displayed with one significant digit.
 _NO_DECIMALS_FROM, _TWO_DECIMALS_FROM = 100, 0.005
 
 
@@ -99,8 +99,8 @@ def excel_number_format(name: str, *, is_float: bool, are_rates: bool = False) -
     if name in _PROBABILITIES:
         return "0.000"
     if name in _DIFFERENCES:
-        # Differences between means can be small or large. Excel cannot display a fixed number of significant digits,
-        # so this format displays two to four decimals.
+        # Differences between means can be small or large.
+        # Excel cannot display a fixed number of significant digits, so this format displays two to four decimals.
         return "#,##0.00##"
     if name == "mean" or name.startswith("mean_") or name == _INCREMENTAL:
         return "#,##0.00"

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from frgroups.internals.id_cells import clean_cell
 
-# Excel uses the separator that a first line such as "sep=;" states. If Excel has saved the file, this line can
-# contain quotes and be followed by other separators.
+# Excel uses the separator that a first line such as "sep=;" states.
+# If Excel has saved the file, this line can contain quotes and be followed by other separators.
 _SEPARATOR_LINE = re.compile(r'"?\s*sep\s*=([^\w"\r\n])"?[;,\t| ]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 
 SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab", "|": "vertical bar (|)"}

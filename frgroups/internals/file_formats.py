@@ -129,8 +129,9 @@ def _other_format(body: bytes) -> tuple[str, str] | None:
 
 def _name_by_signature(body: bytes, text: bytes, signatures: Iterable[tuple[bytes, str]]) -> str:
     for signature, name in signatures:
-        # A text file can start with an id that is equal to a signature, such as "PAR1". Therefore, a signature of
-        # letters and digits is recognized only in a file with a null character, which text files do not contain.
+        # A text file can start with an id that is equal to a signature, such as "PAR1".
+        # Therefore, a signature of letters and digits is recognized only in a file with a null character, which text
+        # files do not contain.
         is_word = signature.isalnum()
         if is_word and not (body.startswith(signature) and b"\0" in body):
             continue
@@ -153,8 +154,8 @@ def _zip_format(body: bytes) -> tuple[str, str] | None:
             names = parts.namelist()
             mimetype = parts.read("mimetype")[:100].decode(errors="replace") if "mimetype" in names else ""
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
-        # The file is damaged, encrypted, or compressed in an unknown way. `read_workbook` later raises the error for
-        # such a file.
+        # The file is damaged, encrypted, or compressed in an unknown way.
+        # `read_workbook` later raises the error for such a file.
         return None
     for kind, found in _OPEN_DOCUMENTS.items():
         if f"opendocument.{kind}" in mimetype:

@@ -15,8 +15,9 @@ from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, BLANK_CHARACTERS
 from frgroups.internals.workbooks import CELL_KINDS, CHANGED_TEXT, NonTextCell, has_escape
 
-# Unicode categories of control, format, space, and separator characters. These characters are removed from both ends
-# of a cell. Inside an id, they are an error, except for the space U+0020.
+# Unicode categories of control, format, space, and separator characters.
+# These characters are removed from both ends of a cell.
+# Inside an id, they are an error, except for the space U+0020.
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 # Unassigned characters, private-use characters, and surrogates are not removed, but are also an error inside an id.
 _UNPRINTABLE = _INVISIBLE | {"Cn", "Co", "Cs"}
@@ -26,8 +27,8 @@ _REPLACEMENT_CHARACTER = "\ufffd"
 # In a spreadsheet, a leading apostrophe marks a cell as text. The apostrophe is not part of the id.
 _TEXT_PREFIX = "'"
 _QUOTES = '"«»‹›\u201a\u201c\u201d\u201e\u201f\u2033\uff02'
-# Two or more ids in one cell, separated by a comma, a semicolon, a vertical bar, a tab, or a line break. Each id
-# contains a digit.
+# Two or more ids in one cell, separated by a comma, a semicolon, a vertical bar, a tab, or a line break.
+# Each id contains a digit.
 _SEVERAL_IDS = re.compile(r"\s*[^\s,;|]*\d[^\s,;|]*(?:\s*[,;|\n\r\t]\s*[^\s,;|]*\d[^\s,;|]*)+\s*")
 _PADDED_IDS = re.compile(r"0\d{3,}(?:,\d{4,})+")  # Not a number, because a number has no leading zeros.
 _FORMULA_OF_TEXT = re.compile(r'="((?:[^"]|"")*)"')
@@ -37,8 +38,8 @@ _FORMULA_OF_TEXT = re.compile(r'="((?:[^"]|"")*)"')
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+|[+-]?\d[.,]\d+[eE]\d+")
 _DECIMAL = re.compile(r"[+-]?\d+(?:,\d+|\.0+)")
 _PERCENTAGE = re.compile(r"[+-]?\d+([.,]\d+)?\s?%")
-# Numbers with thousands separators. A space, an apostrophe, or a punctuation mark separates groups of three digits,
-# or of two digits as in India.
+# Numbers with thousands separators.
+# A space, an apostrophe, or a punctuation mark separates groups of three digits, or of two digits as in India.
 _GROUP_SEPARATOR = rf"[\s{APOSTROPHES}.,·٬]"
 _GROUPED = re.compile(rf"[+-]?\d{{1,3}}(?:,\d\d)*(?:{_GROUP_SEPARATOR}\d{{3}})+(?:[.,]\d+)?")
 _AMOUNT = re.compile(
@@ -82,9 +83,9 @@ _TOTALS = (
 )
 _TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IGNORECASE | re.DOTALL)
 
-# Some programs export the escape sequences of HTML, URLs, emails, or JSON without decoding them. The pattern matches
-# only the URL escapes of control characters, spaces, and non-ASCII characters, because an id can contain a percent
-# sign that is not part of an escape.
+# Some programs export the escape sequences of HTML, URLs, emails, or JSON without decoding them.
+# The pattern matches only the URL escapes of control characters, spaces, and non-ASCII characters, because an id can
+# contain a percent sign that is not part of an escape.
 _OTHER_ESCAPE = re.compile(
     r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}\d?);|<br ?/?>"
     r"|%(?:[01][0-9a-f]|20|[89a-f][0-9a-f])|\\(?:[nrt0]|x[0-9a-f]{2}|u[0-9a-f]{4})|=0[9ad]|\^[IJM]\Z|U\+[0-9a-f]{4}",
@@ -95,12 +96,12 @@ _FORMATTED_NUMBER = "a number with thousands separators"
 _MISSING_VALUE = "a missing value"
 _NARROW_COLUMN = "the number signs of a column that is too narrow"
 _SEVERAL = "several ids in a cell"
-# In a CSV file, a formula is stored as text. Therefore, the message must not state that a cell that starts with an
-# equals sign is a formula.
+# In a CSV file, a formula is stored as text.
+# Therefore, the message must not state that a cell that starts with an equals sign is a formula.
 _FORMULA_TEXT = "a value that starts with an equals sign, as a formula does"
 _CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER, _MISSING_VALUE, _NARROW_COLUMN})
-# The action for the user depends on the kind of damage. For example, digits can be lost only if an id was converted
-# to a number or a date.
+# The action for the user depends on the kind of damage.
+# For example, digits can be lost only if an id was converted to a number or a date.
 _REPLACE = "Replace the value with the id, or delete the row."
 IMPORT_AS_TEXT = "Export the list again. To open the list in Excel, import the id column as text."
 _ACTIONS = {
@@ -115,8 +116,8 @@ _ACTIONS = {
     _SEVERAL: "Write one id per row.",
     CHANGED_TEXT: "Write the id as it is displayed, and set the number format of the column to Text.",
 }
-# Most ids match this pattern, so `damage_of` skips the slower checks. Damaged values such as "nan", "1E-15", and
-# "c-2_x000D_" do not match.
+# Most ids match this pattern, so `damage_of` skips the slower checks.
+# Damaged values such as "nan", "1E-15", and "c-2_x000D_" do not match.
 _INTACT = re.compile(r"(?=.*[0-9])(?:[A-Za-z0-9]+|(?!.*_[xX])[A-Za-z][A-Za-z0-9_-]*)|[A-Za-z0-9-]{20,}")
 
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)

@@ -8,8 +8,8 @@ import re
 MASK_CHARACTERS = "*\u2217\u204e\u2731\u2022\u25cf\u25cb\u25e6\u25aa\u25a0\u2588\u2591\u2592\u2593\u00d7\u00b7\u2027"
 
 # Names and abbreviations of the months in English, German, Dutch, the Nordic languages, Estonian, French, Italian,
-# Spanish, Portuguese, Polish, Czech, and Russian. Spreadsheet programs use these names in cells that they have
-# converted to dates.
+# Spanish, Portuguese, Polish, Czech, and Russian.
+# Spreadsheet programs use these names in cells that they have converted to dates.
 _MONTH = (
     "jan|january|januar|januari|janúar|janv|janvier|jän|jänner|tammi|tammikuu|jaan"
     "|gen|gennaio|ene|enero|janeiro|sty|stycznia|styczeń|led|leden|ledna|янв|января|январь"
@@ -47,18 +47,20 @@ DATE = (
     rf"|(?:{_MONTH})\.?[-/. ]{{1,2}}{_YEAR}|(?:{_MONTH})\.?[-/. ]{_DAY_NUMBER}(?:,? {_YEAR})?"
     f"|(?:{_YEAR}\u5e74)?{_MONTH_NUMBER}\u6708(?:{_DAY_NUMBER}\u65e5)?)"
 )
-# A date that consists of two numbers, such as a day and a month. Ids such as 1-2 have the same form. Therefore,
-# values that match this pattern are not rejected. The pattern is only used to explain why the format of an id is
-# unusual.
+# A date that consists of two numbers, such as a day and a month.
+# Ids such as 1-2 have the same form.
+# Therefore, values that match this pattern are not rejected.
+# The pattern is only used to explain why the format of an id is unusual.
 SHORT_DATE = f"{_DAY_NUMBER}[-/.]{_MONTH_NUMBER}|{_MONTH_NUMBER}[-/.](?:{_DAY_NUMBER}|(?:19|20)[0-9]{{2}})"
 TIME = r"(?:[01]?[0-9]|2[0-3])(?::[0-5][0-9]){1,2}(?:[.,][0-9]+)?(?: ?[ap]\.?m\.?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 
-# These characters separate an id from a word or from another id in the same cell. Non-ASCII symbols are also
-# separators, except for dashes and apostrophes, because names can contain them.
+# These characters separate an id from a word or from another id in the same cell.
+# Non-ASCII symbols are also separators, except for dashes and apostrophes, because names can contain them.
 _SEPARATORS = r"(?:[\s,;:|/()<>\[\]{}=]|[^\x00-\x7f\w\u2010-\u2015\u2018\u2019\u2212])"
 # A dash, an apostrophe, "_", or "." after a digit separates an id from words, as in "1001-Ola-Nordmann" and
-# "1001.O.Nordmann". A single letter after a dash, such as the A in "1001-A", is probably part of the id. Therefore,
-# at least one of the words must have two or more letters.
+# "1001.O.Nordmann".
+# A single letter after a dash, such as the A in "1001-A", is probably part of the id.
+# Therefore, at least one of the words must have two or more letters.
 _DASH, _LETTERS = r"[-\u2013\u2014_.']", r"[^\W\d_]"
 _WORDS = rf"(?:{_LETTERS}+{_DASH}+)*{_LETTERS}{{2,}}(?:{_DASH}+{_LETTERS}+)*{_DASH}*"
 _BETWEEN_PARTS = re.compile(rf"({_SEPARATORS}+|(?<=\d){_DASH}+(?={_WORDS}(?:{_SEPARATORS}|\Z)))")

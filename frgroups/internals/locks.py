@@ -27,8 +27,8 @@ _LOAD_LOCK_FOLDER = ".locks"
 _POLL_SECONDS = 0.2
 _RECORD_TIMEOUT = 20  # Seconds. A process holds the lock only while it reads and replaces a record file.
 
-# Paths of the load locks that each thread holds. A thread that waits for a lock that it already holds would never
-# continue.
+# Paths of the load locks that each thread holds.
+# A thread that waits for a lock that it already holds would never continue.
 _thread_locks = threading.local()
 
 

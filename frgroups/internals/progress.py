@@ -14,8 +14,8 @@ from frgroups.errors import InputError
 
 ProgressOption = bool | Callable[[str, int, int | None], object] | None
 
-# The unit is shown once, because the count, the total, and the rate have the same unit. If the total is unknown, the
-# line contains no bar.
+# The unit is shown once, because the count, the total, and the rate have the same unit.
+# If the total is unknown, the line contains no bar.
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {count}/{expected} {unit} [{elapsed}<{remaining}, {speed}{postfix}]"
 _FORMAT_WITHOUT_TOTAL = "{desc}: {count} {unit} [{elapsed}, {speed}{postfix}]"
 _MAX_RATE_WITH_DECIMAL = 10
@@ -161,8 +161,8 @@ def _create_widget_bar(**options: Any) -> Any:
     from tqdm.notebook import tqdm as widget_bar
 
     bar = _with_own_format(widget_bar)(**options)
-    # Without a minimum width, long text next to the bar can shrink the bar to one pixel. With a minimum width, the
-    # text moves below the bar.
+    # Without a minimum width, long text next to the bar can shrink the bar to one pixel.
+    # With a minimum width, the text moves below the bar.
     bar.container.children[1].layout.min_width = _WIDGET_MIN_WIDTH
     return bar
 
@@ -203,8 +203,8 @@ class _OwnFormat:
     """Mixin for tqdm classes that adds the fields of the bar format to `format_dict`."""
 
     def __del__(self) -> None:
-        # If `__init__` has failed, the object is incomplete, and `__del__` of tqdm raises an error. This error is
-        # ignored.
+        # If `__init__` has failed, the object is incomplete, and `__del__` of tqdm raises an error.
+        # This error is ignored.
         with suppress(Exception):
             super().__del__()  # type: ignore[misc]  # The other base class is a tqdm class.
 
@@ -215,14 +215,14 @@ class _OwnFormat:
         if rate is None and seconds:
             rate = (facts["n"] - facts["initial"]) / seconds
         facts |= {"bar_format": _FORMAT_WITHOUT_TOTAL, "count": f"{facts['n']:,}"}
-        # The rate is displayed without its unit, because the unit is already next to the count. With longer text, a
-        # terminal with 80 columns would have no space for the bar.
+        # The rate is displayed without its unit, because the unit is already next to the count.
+        # With longer text, a terminal with 80 columns would have no space for the bar.
         facts["speed"] = f"{_format_rate(rate)}/s"
         if facts["total"]:
             facts |= {"bar_format": _FORMAT, "expected": f"{facts['total']:,}"}
         if hasattr(self, "container"):
-            # A widget shows text on both sides of its bar. `ncols` is None, so that the text is not cut to the width
-            # of the kernel's terminal.
+            # A widget shows text on both sides of its bar.
+            # `ncols` is None, so that the text is not cut to the width of the kernel's terminal.
             facts |= {
                 "ncols": None,
                 "bar_format": facts["bar_format"].replace("{desc}: {count}", "{desc}:{bar} {count}"),

@@ -11,8 +11,8 @@ import unicodedata
 from difflib import SequenceMatcher
 
 # Code points of lowercase letters in other scripts, small capitals, and letter variants, by the Latin letter that
-# they look like. The table contains letters of European scripts from the confusables list of Unicode Technical
-# Standard 39.
+# they look like.
+# The table contains letters of European scripts from the confusables list of Unicode Technical Standard 39.
 _LOWERCASE = {
     "a": "0430 03B1 0251 1D00 0252",
     "b": "0432 03B2 0299 042C 044C",
@@ -41,8 +41,9 @@ _LOWERCASE = {
     "y": "0443 04AF 03B3 028F 1EFF",
     "z": "03B6 1D22",
 }
-# Code points of digits and letters, by the uppercase Latin letter that they look like. The lowercase form of such a
-# letter can look like a different Latin letter. For example, nu looks like N in upper case and like v in lower case.
+# Code points of digits and letters, by the uppercase Latin letter that they look like.
+# The lowercase form of such a letter can look like a different Latin letter.
+# For example, nu looks like N in upper case and like v in lower case.
 _UPPERCASE = {
     "A": "13AA A4EE",
     "B": "13F4 A4D0",
@@ -112,8 +113,9 @@ _TO_MARK = _translation(_MARKS)
 _CLEAN_CHARACTERS = _CleanCharacters(_TO_MARK)
 # The full-width apostrophe U+FF07 is not in `_MARKS`, because normalization to NFKC replaces it with "'".
 APOSTROPHES = "'\uff07" + "".join(chr(code) for code, target in _TO_MARK.items() if target == "'")
-# Letters, marks, and symbols that are not visible. Invisible characters of the Unicode categories C and Z are not
-# included, because callers recognize them by their category.
+# Letters, marks, and symbols that are not visible.
+# Invisible characters of the Unicode categories C and Z are not included, because callers recognize them by their
+# category.
 BLANK_CHARACTERS = frozenset(chr(code) for code, target in _TO_MARK.items() if not target.strip())
 MAX_DIFFERENCES = 3
 MAX_CODE_POINTS = 3

@@ -25,8 +25,8 @@ from frgroups.internals.workbooks import import_openpyxl
 # Excel limits for the characters in a cell, the rows below the header, and the columns of a sheet.
 MAX_CHARACTERS, MAX_ROWS, MAX_COLUMNS = 32_767, 1_048_575, 16_384
 
-# Characters that can start a formula, including full-width characters. Whitespace is included, because spreadsheet
-# programs ignore whitespace before a formula.
+# Characters that can start a formula, including full-width characters.
+# Whitespace is included, because spreadsheet programs ignore whitespace before a formula.
 _FORMULA = re.compile(r"[\s'=+\-@＝＋－＠]")
 # Values that a spreadsheet program with English or Nordic settings converts to a number, date, time, or Boolean.
 _NUMBER = re.compile(

@@ -174,8 +174,9 @@ def _csv_rows(text: str, source: Path, header_row: int) -> tuple[list[Row], list
     skipped = len(_LINE.findall(line))
     above: list[Row] = []
     for _ in range(header_row - 1 - skipped):
-        # Each line counts as one skipped row. If a skipped cell contains a line break, the row numbers therefore
-        # differ from the row numbers in a spreadsheet program.
+        # Each line counts as one skipped row.
+        # If a skipped cell contains a line break, the row numbers therefore differ from the row numbers in a
+        # spreadsheet program.
         if not text:
             break
         first, *remaining = _LINE.split(text, maxsplit=1)

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from frgroups.internals.redaction import safe_repr
 
-# An operator of a group expression. The spaces around the operator are required, because names such as "A-Z" can
-# contain the same characters without spaces.
+# An operator of a group expression.
+# The spaces around the operator are required, because names such as "A-Z" can contain the same characters without
+# spaces.
 _OPERATOR = re.compile(r"\S\s+[-&|^]\s+\S")
 REMOVE_MISSING = "Remove missing values, for example with dropna()."
 EMAILS = (

@@ -11,8 +11,9 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# Minimum share of ASCII characters in the decoded text. The separators and ids of a table are usually ASCII, but text
-# that is decoded in the wrong byte order contains almost no ASCII characters.
+# Minimum share of ASCII characters in the decoded text.
+# The separators and ids of a table are usually ASCII, but text that is decoded in the wrong byte order contains
+# almost no ASCII characters.
 _MIN_ASCII_SHARE = 0.25
 
 

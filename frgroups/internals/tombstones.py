@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# This string replaces each digest that was computed from an erased customer's uid and other known values. Without the
-# replacement, a reader could identify the erased customer by computing the digest again.
+# This string replaces each digest that was computed from an erased customer's uid and other known values.
+# Without the replacement, a reader could identify the erased customer by computing the digest again.
 TOMBSTONE_PREFIX = "erased"
 
 # API uids cannot contain parentheses, so plans and the client reject these placeholder uids.

@@ -97,8 +97,8 @@ def check_choice(value: object, name: str, choices: Iterable[object]) -> None:
     frgroups.errors.InputError: `labels` must be 'uid' or 'name', got 'code'.
     """
     accepted = list(choices)
-    # A subclass of str or a NumPy integer matches an equal choice. A bool does not match a number, although True
-    # equals 1.
+    # A subclass of str or a NumPy integer matches an equal choice.
+    # A bool does not match a number, although True equals 1.
     is_scalar = value is None or isinstance(value, str | numbers.Number)
     if not is_scalar or not any(
         value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in accepted
@@ -129,8 +129,8 @@ def check_columns(columns: Iterable[object], required: Iterable[str], name: str)
     frgroups.errors.InputError: `attributes` needs a column 'customer_uid'. Its columns are 'uid' and 'city'.
     """
     present = list(columns)
-    # A column label can be pd.NA, and a comparison of pd.NA with a string is neither True nor False. Therefore, only
-    # strings are compared.
+    # A column label can be pd.NA, and a comparison of pd.NA with a string is neither True nor False.
+    # Therefore, only strings are compared.
     texts = {column for column in present if isinstance(column, str)}
     missing = [column for column in required if column not in texts]
     if missing:

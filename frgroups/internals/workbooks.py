@@ -214,8 +214,8 @@ def _corrupt_as_list_error(name: str) -> Iterator[None]:
 
 def _check_unpacked_size(body: bytes, name: str) -> None:
     with _corrupt_as_list_error(name), zipfile.ZipFile(io.BytesIO(body)) as parts:
-        # The ZIP reader unpacks at most the stated size of each file in the archive. Therefore, a file with a wrong
-        # stated size cannot bypass the limit.
+        # The ZIP reader unpacks at most the stated size of each file in the archive.
+        # Therefore, a file with a wrong stated size cannot bypass the limit.
         size = sum(part.file_size for part in parts.infolist())
     if size > MAX_UNPACKED_BYTES:
         raise ListError(
@@ -279,8 +279,8 @@ def _read_sheet(worksheet: Any, strings: list[str], styles: CellStyles) -> Sheet
         _mark_struck_strings(parser)
         for number, parsed_cells in parser.parse():
             cells: Cells = {}
-            # Some programs write the style of a row or a column, but not the styles of its cells. Such a cell has the
-            # style of its row or column.
+            # Some programs write the style of a row or a column, but not the styles of its cells.
+            # Such a cell has the style of its row or column.
             row_style = int(parser.row_dimensions.get(str(number), {}).get("s", 0))
             for cell in parsed_cells:
                 has_formulas = has_formulas or cell["data_type"] == "f"

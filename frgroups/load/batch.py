@@ -51,10 +51,12 @@ from frgroups.load.loader import load_snapshot
 log = logging.getLogger("frgroups.load")
 
 
-# A worker reads one request per line. A request contains the arguments of `frgroups load`. The worker writes the
-# output of the command, followed by a line that starts with _END. All other output of the worker goes to stderr.
-# Commands that the worker starts have an empty stdin, so a `token_command` cannot read the requests. During the
-# imports (about 1 s), SIGINT has its default action, so that the worker prints no traceback on Ctrl-C.
+# A worker reads one request per line.
+# A request contains the arguments of `frgroups load`.
+# The worker writes the output of the command, followed by a line that starts with _END.
+# All other output of the worker goes to stderr.
+# Commands that the worker starts have an empty stdin, so a `token_command` cannot read the requests.
+# During the imports (about 1 s), SIGINT has its default action, so that the worker prints no traceback on Ctrl-C.
 _WORKER_CODE = """\
 import json, os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -230,8 +232,8 @@ class _Workers:
         """Start a worker process."""
         options: dict[str, Any] = {}
         if os.name == "posix":
-            # Start the worker in a separate process group, so that it does not receive Ctrl-C. The method `end`
-            # interrupts the worker instead.
+            # Start the worker in a separate process group, so that it does not receive Ctrl-C.
+            # The method `end` interrupts the worker instead.
             options["process_group"] = 0
         process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  # No shell interprets the arguments.
             command,

@@ -20,8 +20,8 @@ from frgroups.api.schema.records import NESTED, Customer, Group, Member, Row
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.schema import ARROW, CONSENTS, CUSTOMERS, GROUPS, PERSONAL, TIMESTAMP_DTYPE, frame_from_arrow
 
-# Number of customers that are converted to columns at a time. Python objects need more memory than columns, so only
-# one batch of customers is stored as Python objects.
+# Number of customers that are converted to columns at a time.
+# Python objects need more memory than columns, so only one batch of customers is stored as Python objects.
 BATCH_SIZE = 4096
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?")

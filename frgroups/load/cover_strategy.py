@@ -17,13 +17,14 @@ import numpy as np
 from frgroups.load.listing_reader import PageRows
 from frgroups.load.tenant_reader import TenantReader
 
-# Number of groups whose first pages are read to find a group that contains all customers. With more than
-# `SAMPLE_SIZE` worker threads, one first page per thread is read, because the threads send their requests in
-# parallel.
+# Number of groups whose first pages are read to find a group that contains all customers.
+# With more than `SAMPLE_SIZE` worker threads, one first page per thread is read, because the threads send their
+# requests in parallel.
 SAMPLE_SIZE = 8
 
-# Number of trial probes. A probe is a small request that checks whether the members of a group can be inferred from
-# customer records. If at least half of the trial probes fail, `_infer_large_groups` sends no more probes.
+# Number of trial probes.
+# A probe is a small request that checks whether the members of a group can be inferred from customer records.
+# If at least half of the trial probes fail, `_infer_large_groups` sends no more probes.
 N_TRIAL_PROBES = 3
 
 

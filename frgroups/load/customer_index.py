@@ -24,8 +24,8 @@ from frgroups.load.verified_listing import page_rows
 
 _UID, _GROUPS = attrgetter("customer_uid"), attrgetter("customer_group_uids")
 
-# Value in `CustomerIndex._lengths` for a customer record without a list of groups. An empty list of groups has the
-# length 0.
+# Value in `CustomerIndex._lengths` for a customer record without a list of groups.
+# An empty list of groups has the length 0.
 _UNKNOWN = -1
 
 

@@ -24,13 +24,13 @@ from frgroups.snapshot.verdicts import omitted_rows_note
 # Page size of a request in the reverse sort order.
 END_SIZE = 20
 
-# The maximum number of rows that a server returns is often one of these factors times a power of ten. Numbers below
-# `MIN_COMMON_MAXIMUM` are not treated as a maximum.
+# The maximum number of rows that a server returns is often one of these factors times a power of ten.
+# Numbers below `MIN_COMMON_MAXIMUM` are not treated as a maximum.
 COMMON_FACTORS = (1, 5)
 MIN_COMMON_MAXIMUM = 1000
 
-# Several lists with fewer than `MIN_SHARED_MAXIMUM` rows often have the same number of rows by chance. Therefore,
-# this number of rows is not treated as the maximum of the server.
+# Several lists with fewer than `MIN_SHARED_MAXIMUM` rows often have the same number of rows by chance.
+# Therefore, this number of rows is not treated as the maximum of the server.
 MIN_SHARED_MAXIMUM = 100
 
 

@@ -35,8 +35,8 @@ MAX_ROWS = 200_000_000
 _REJECTIONS = (NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError)
 
 _REPEATS = "A later page repeats the first page."
-# Placeholder for the API operation in an error. The function `listing_context` replaces the placeholder with the name
-# of the operation.
+# Placeholder for the API operation in an error.
+# The function `listing_context` replaces the placeholder with the name of the operation.
 PAGING_OPERATION = "paging"
 
 
@@ -229,13 +229,16 @@ class ListingReader(Generic[Key]):
             has_ended = len(keys) < end or self._read_windows_after_total(keys, end)
         except (NotFoundError, RequestRejectedError):
             # Some servers reject page numbers or page sizes above a maximum, so `read_pages` reads two passes
-            # instead. If the list itself cannot be read, the first request of these passes raises the same error.
+            # instead.
+            # If the list itself cannot be read, the first request of these passes raises the same error.
             return False
         except (ServerError, UnexpectedResponseError):
             if windows:
                 raise
-            # The list has a single page. If the server ignores the page size, the next window is after the end of the
-            # list, which can cause this error. Therefore, the error is ignored.
+            # The list has a single page.
+            # If the server ignores the page size, the next window is after the end of the list, which can cause this
+            # error.
+            # Therefore, the error is ignored.
             return False
         if not has_ended:
             return False

@@ -436,8 +436,8 @@ def _merge_groups(
     snapshot: Snapshot, tenant: TenantReader, groups_note: str, gone: set[str], read_until: datetime
 ) -> Snapshot:
     """Return a copy of the snapshot that contains the groups read again and omits the deleted groups in `gone`."""
-    # If all groups were consistent, the snapshot's verdict is the verdict of the tenant's list of groups. Keep the
-    # verdict and the note of this list, because a refresh does not load the list again.
+    # If all groups were consistent, the snapshot's verdict is the verdict of the tenant's list of groups.
+    # Keep the verdict and the note of this list, because a refresh does not load the list again.
     verdicts: list[str] = []
     if worst_verdict(snapshot.reads["verdict"]) == "consistent":
         verdicts.append(snapshot.verdict)

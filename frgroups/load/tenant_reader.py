@@ -100,8 +100,8 @@ class TenantReader:
     references_are_reliable: bool = True
 
     def __post_init__(self) -> None:
-        # These are initial values. `_read_page` and `_request_page` replace them with values from the server's
-        # responses.
+        # These are initial values.
+        # `_read_page` and `_request_page` replace them with values from the server's responses.
         self._first_number, self._page_size = 0, PROBE_SIZE
         self._fixed_page_size: int | None = None  # Set if the server ignores the requested page size.
         self._sorting = ServerSorting()
@@ -211,8 +211,8 @@ class TenantReader:
             except (NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError):
                 if k == 0:
                     raise
-                # The error is ignored, because the list can be shorter than expected. If the server cannot return the
-                # group, reading the group page by page raises the error again.
+                # The error is ignored, because the list can be shorter than expected.
+                # If the server cannot return the group, reading the group page by page raises the error again.
                 page = None
             return page, round(time.monotonic() - started, 3)
 
@@ -363,8 +363,8 @@ class TenantReader:
             page = self.client.read_customer_page(
                 uid, None, END_SIZE, record=CustomerReferences, sort_direction=direction
             )
-            # Use `find_codes`, which does not add customers to the index. The records of additional customers could
-            # contradict the pages of groups that were already read.
+            # Use `find_codes`, which does not add customers to the index.
+            # The records of additional customers could contradict the pages of groups that were already read.
             return page_rows(page, self.customer_index.find_codes(page.uids))
 
         return EndCheck(read, self._sorting)

@@ -16,8 +16,8 @@ from frgroups.snapshot.snapshot import Snapshot
 
 FACT_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid", "groups_now"]
 WITHHELD = "(hidden, because it might be contact data)"
-# These columns have few distinct values. Therefore, a plan file stores each distinct value once, and an integer code
-# per customer.
+# These columns have few distinct values.
+# Therefore, a plan file stores each distinct value once, and an integer code per customer.
 _REPEATING = FACT_COLUMNS[1:]
 
 
@@ -89,8 +89,8 @@ def _group_names(snapshot: Snapshot, customer_uids: pd.Index) -> list[str]:
     """
     matrix = snapshot.matrix
     customer_codes = matrix.customer_uids.get_indexer(customer_uids)
-    # A customer who is not in the snapshot has the code -1. The array has one additional element at the end, so that
-    # this code does not select another customer.
+    # A customer who is not in the snapshot has the code -1.
+    # The array has one additional element at the end, so that this code does not select another customer.
     is_requested = np.zeros(matrix.n_customers + 1, dtype=bool)
     is_requested[customer_codes] = True
     memberships = np.flatnonzero(is_requested[matrix.indices])

@@ -67,8 +67,9 @@ WARNING_RULES = (
     "out_of_sight",
     "other_type",
 )
-# Sort position of each rule. Findings whose rule is not in `WARNING_RULES` are shown as notes. Notes whose rule is
-# not in this dictionary come last, in the order of the plan.
+# Sort position of each rule.
+# Findings whose rule is not in `WARNING_RULES` are shown as notes.
+# Notes whose rule is not in this dictionary come last, in the order of the plan.
 _IMPORTANCE = {
     rule: position for position, rule in enumerate((*WARNING_RULES, "holdout", "own_pricelist", "not_members"))
 }

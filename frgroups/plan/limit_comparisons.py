@@ -209,8 +209,8 @@ def _share_violation(limits: Limits, n: int, n_total: int) -> Finding:
     )
     allow: tuple[tuple[str, Any], ...] = (("removal_floor_total", n),)
     if limits.removal_share_total == 0:
-        # If `removal_share_total` is 0, every removal is blocked regardless of the floor. Therefore, also suggest a
-        # larger share, rounded up to four decimals.
+        # If `removal_share_total` is 0, every removal is blocked regardless of the floor.
+        # Therefore, also suggest a larger share, rounded up to four decimals.
         allow += (("removal_share_total", min(1.0, math.ceil(10_000 * n / max(n_total, 1)) / 10_000)),)
     return Finding("removal_share_total", text, True, n=n, allow=allow)
 
@@ -223,8 +223,9 @@ def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCount
         by_share = replace(own, removals_per_group=None, removal_floor=None).removals_allowed(group.baseline)
         if by_share is not None and by_share < n:
             allow += (("removal_share", sufficient_share(n, group.baseline)),)
-        # A floor that has no effect because `removals_per_group` is 0 takes effect when this limit is raised. A floor
-        # above the number of planned removals would then allow more removals than planned, so suggest a floor of 0.
+        # A floor that has no effect because `removals_per_group` is 0 takes effect when this limit is raised.
+        # A floor above the number of planned removals would then allow more removals than planned, so suggest a floor
+        # of 0.
         if (own.removal_floor or 0) > n:
             allow += (("removal_floor", 0),)
     elif rule == "removals_per_day":

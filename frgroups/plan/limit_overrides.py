@@ -34,8 +34,8 @@ emptied_groups=1)})
     per_group = {
         uid: replace(raised.own_limits(uid), **values) for uid, values in _required_values_by_group(findings).items()
     }
-    # `Limits` uses the first matching pattern in `per_group`. Therefore, insert the raised limits of the groups
-    # before the original entries, which can be patterns.
+    # `Limits` uses the first matching pattern in `per_group`.
+    # Therefore, insert the raised limits of the groups before the original entries, which can be patterns.
     others = {key: group_limits for key, group_limits in raised.per_group.items() if key not in per_group}
     return replace(common, per_group=per_group | others)
 
@@ -144,7 +144,8 @@ def _is_less_strict(value: Any, current: Any, name: str) -> bool:
     """
     if name in ("removal_floor", "removal_floor_total"):
         # Any different floor is accepted, because a lower floor can be required together with a higher limit (see
-        # `_group_violation` in `limit_comparisons`). A floor of None means 0.
+        # `_group_violation` in `limit_comparisons`).
+        # A floor of None means 0.
         return bool(value != (current or 0))
     if current is None:
         return False

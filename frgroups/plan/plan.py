@@ -449,8 +449,8 @@ class Plan:
         >>> plan_memberships(sample_snapshot(), {"vip": ["c-7"]}).preview()["vip"].tolist()
         ['c-1', 'c-2', 'c-7']
         """
-        # If the clocks of the server and the client differ, `planned_at` can be earlier than the snapshot. Use the
-        # later time, so that the preview is not older than the snapshot.
+        # If the clocks of the server and the client differ, `planned_at` can be earlier than the snapshot.
+        # Use the later time, so that the preview is not older than the snapshot.
         taken_at = max(self.planned_at, self.snapshot_taken_at)
         if self.snapshot is not None:
             return preview_snapshot(self.snapshot, self.groups, taken_at=taken_at)

@@ -67,8 +67,9 @@ class _Group(msgspec.Struct, forbid_unknown_fields=True):
     add: tuple[_Text, ...]
     remove: tuple[_Text, ...]
     unknown: frozenset[_Text]
-    # Positions of the affected customers, keyed by the rule of the finding. A position refers to the list of all
-    # additions followed by all removals. Positions are used so that each uid is stored only once.
+    # Positions of the affected customers, keyed by the rule of the finding.
+    # A position refers to the list of all additions followed by all removals.
+    # Positions are used so that each uid is stored only once.
     findings: dict[str, tuple[_Count, ...]] = {}
     created_at: str = ""
 

@@ -28,8 +28,8 @@ def preview_snapshot(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken
     group_uids = sorted(names)
     code_of_group = {uid: code for code, uid in enumerate(group_uids)}
     customers = _MergedCustomers(snapshot, sorted(frozenset().union(*(group.unknown for group in groups))))
-    # Encode each membership as one integer, so that removals can be found by a binary search:
-    # group code x number of customers + customer code.
+    # Encode each membership as one integer, so that removals can be found by a binary search: group code x number of
+    # customers + customer code.
     n_customers = max(customers.n, 1)
     new_group_codes = np.array([code_of_group[uid] for uid in before.group_uids], dtype=np.int64)
     memberships = new_group_codes[before.group_code] * n_customers + customers.new_codes[before.indices]

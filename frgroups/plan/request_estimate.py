@@ -98,8 +98,8 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
     >>> print(estimate_requests([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
     Applying the plan requires 10 requests (1 write) and takes less than a minute.
     """
-    # Before the first write, one request reads the list of groups. For each group to create, one more request
-    # verifies that the group does not exist yet.
+    # Before the first write, one request reads the list of groups.
+    # For each group to create, one more request verifies that the group does not exist yet.
     before = [1 for _ in groups[:1]]
     reads = _ReadCounter()
     before += [1 if group.create else reads.count(len(group.baseline)) for group in groups]

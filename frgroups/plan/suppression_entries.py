@@ -27,8 +27,9 @@ _END_EXAMPLES = "a date such as 2026-12-31 or a time such as 2026-12-31T12:00Z"
 _START_OF_DAY = (" 00:00:00", "T00:00:00")
 # Columns that determine for which groups and until when an entry is in force.
 _SCOPE_COLUMNS = ("customer_group_uid", "until", "source")
-# Minimum similarity at which a column name counts as misspelled. With this value, "untill" and "customer_group" are
-# similar to column names of a list, but "resource" and "customer_group_name" are not.
+# Minimum similarity at which a column name counts as misspelled.
+# With this value, "untill" and "customer_group" are similar to column names of a list, but "resource" and
+# "customer_group_name" are not.
 _SIMILARITY = 0.87
 _LATEST = datetime.max.replace(tzinfo=UTC)
 

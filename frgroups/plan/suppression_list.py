@@ -117,8 +117,9 @@ def suppression_entries(tenant: HasTenant) -> list[SuppressionEntry]:
     earlier = path.parent.with_name("never_add") / path.name
     if earlier.exists():
         raise InputError(f"The suppression list {earlier} is in a folder that is no longer read. Move it to {path}.")
-    # A missing file means an empty list. A symbolic link to a missing file causes an error instead, because the link
-    # shows that a suppression list was set up.
+    # A missing file means an empty list.
+    # A symbolic link to a missing file causes an error instead, because the link shows that a suppression list was
+    # set up.
     if not path.exists() and not path.is_symlink():
         return []
     return parse_entries(_read_rows(read_table(path, None), path), _describe_list(path))

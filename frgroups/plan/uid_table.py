@@ -74,8 +74,8 @@ class UidTable:
         digest = hashlib.sha256(b"[")
         items = self._json.take(pa.array(codes))
         if len(items):
-            # The result of `take` has one contiguous buffer with the JSON text of all selected uids. Hash this buffer
-            # without the last comma.
+            # The result of `take` has one contiguous buffer with the JSON text of all selected uids.
+            # Hash this buffer without the last comma.
             _, ends, text = items.buffers()
             digest.update(memoryview(text)[: np.frombuffer(ends, dtype=np.int64)[len(items)] - 1])
         digest.update(b"]")

@@ -137,8 +137,9 @@ def name_indent(ax: Axes) -> float:
     """Return the distance in points between the left end of the longest group name and the Axes."""
     labels = ax.get_yticklabels()
     font = min((float(label.get_fontsize()) for label in labels), default=0.0)
-    # Return at most 92% of the measured width, because text is up to 8% narrower in other resolutions. With the full
-    # width, the title could start outside the figure, and layout engines ignore titles outside the figure.
+    # Return at most 92% of the measured width, because text is up to 8% narrower in other resolutions.
+    # With the full width, the title could start outside the figure, and layout engines ignore titles outside the
+    # figure.
     return 0.92 * widest(ax, [label.get_text() for label in labels], font) + float(rcParams["ytick.major.pad"])
 
 
@@ -252,8 +253,8 @@ def finish_rows(ax: Axes, heading: str, notes: Sequence[str], title: str | None)
 
     If the chart has labeled artists, a legend is drawn below the last row.
     """
-    # The limits of the x-axis do not leave space for the bar labels yet. Exclude the bar labels from the layout, so
-    # that they do not make the Axes smaller.
+    # The limits of the x-axis do not leave space for the bar labels yet.
+    # Exclude the bar labels from the layout, so that they do not make the Axes smaller.
     _set_in_layout(ax, False)
     chart_heading = Heading(heading, notes, title, name_indent)
     chart_heading.settle(ax)

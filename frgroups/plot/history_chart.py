@@ -249,8 +249,8 @@ def _label_ends(ax: Axes, x: FloatArray, lines: list[_Line]) -> None:
     ax.set_xlim(x[0] - 0.02 * span, right)
     unit = (right - x[0]) / width
     line_x, label_x = x[-1] + 0.7 * font * unit, x[-1] + 1.5 * font * unit
-    # `spread_positions` expects an axis that starts at 0. Therefore, subtract `low` from the values, and add `low` to
-    # the positions.
+    # `spread_positions` expects an axis that starts at 0.
+    # Therefore, subtract `low` from the values, and add `low` to the positions.
     positions = spread_positions([value - low for value in values], gap, high - low - gap / 2) + low
     for end, value, position, label in zip(ends, values, positions, labels, strict=True):
         ax.plot([x[end], line_x, label_x], [value, value, position], color=shade(ax, 0.45), linewidth=0.6, zorder=2)

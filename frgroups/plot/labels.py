@@ -62,8 +62,8 @@ def short_name(name: object, max_length: int = _MAX_LENGTH) -> str:
     text = _replace_missing_glyphs(escape_invisible(" ".join(str(name).split())))
     if len(text) <= max_length:
         return text
-    # Shorten the middle of a name, because long names often differ only at the end, for example
-    # "Club members, Tromsø" and "Club members, Bodø".
+    # Shorten the middle of a name, because long names often differ only at the end, for example "Club members,
+    # Tromsø" and "Club members, Bodø".
     n_last = (max_length - 1) // 2
     return f"{text[: max_length - 1 - n_last].rstrip()}…{text[-n_last:].lstrip()}"
 

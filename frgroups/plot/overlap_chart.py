@@ -230,8 +230,9 @@ def _draw_color_bar(ax: Axes, image: AxesImage, unit: str, measure: Measure) -> 
     n_ticks = max(int(part * side / (2.2 * ticks)), 1)
     norm: Any = image.norm
     if measure in _MEASURES_OF_UNIVERSE:
-        # The scale for lift is logarithmic, so ticks at integers show powers of 2. A scale that ends below 1 contains
-        # too few integers. Its ticks are therefore not limited to integers.
+        # The scale for lift is logarithmic, so ticks at integers show powers of 2.
+        # A scale that ends below 1 contains too few integers.
+        # Its ticks are therefore not limited to integers.
         is_wide = measure == "lift" and norm.vmax >= 1
         bar.locator = MaxNLocator(min(n_ticks, 6), integer=is_wide, steps=[1, 2, 5, 10])
         bar.update_ticks()
@@ -304,7 +305,8 @@ def _off_diagonal(values: FloatArray) -> FloatArray:
 
 def _symmetric_limit(levels: FloatArray) -> float:
     """Return the largest finite absolute value outside the diagonal, but at least 1."""
-    # Groups without common customers have a lift of 0, whose logarithm is -inf. Exclude these values from the limit.
+    # Groups without common customers have a lift of 0, whose logarithm is -inf.
+    # Exclude these values from the limit.
     # Their cells get the lowest color.
     others = _off_diagonal(levels)
     return max(float(np.abs(others[np.isfinite(others)]).max(initial=0.0)), 1.0)

@@ -12,7 +12,8 @@ from matplotlib.font_manager import FontProperties
 # Minimum contrast ratio for text of normal size, from WCAG 2.1, success criterion 1.4.3.
 MIN_CONTRAST = 4.5
 # `grid_style` reduces the strength of the grid color from the first to the second value until the contrast is at most
-# the third value. Grid lines are therefore fainter than data lines, even in styles with white grid lines.
+# the third value.
+# Grid lines are therefore fainter than data lines, even in styles with white grid lines.
 _GRID_STRENGTH, _MIN_GRID_STRENGTH, _MAX_GRID_CONTRAST = 0.45, 0.05, 1.5
 
 FontName = Literal["axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize"]

@@ -143,8 +143,8 @@ def upset(
         _check_n_parts(chosen.n_groups, "groups")
         if groups is None and chosen.n_groups < matrix.n_groups:
             notes.append(f"the largest {describe_cut(chosen.n_groups, matrix.n_groups)}")
-        # Compute all exclusive combinations, because the title states their number. Compute only the `top` largest
-        # inclusive combinations, because there can be too many of them to count.
+        # Compute all exclusive combinations, because the title states their number.
+        # Compute only the `top` largest inclusive combinations, because there can be too many of them to count.
         table = intersections(chosen, mode=mode, top=None if mode == "exclusive" else top)
         all_groups = _groups_of_matrix(chosen)
     all_groups = all_groups.sort_values(["n", "customer_group_uid"], ascending=[False, True], ignore_index=True)
@@ -259,8 +259,9 @@ class _UpsetPlot:
                 left = (place_of_plot.get_window_extent().x0 - area.x0) / pixel - 4
             Heading(heading, notes, title, lambda _: left).draw(place_of_plot, width)
             if self.is_laid_out:
-                # The layout reserves space only for the titles of the new Axes. Give the bars a blank title with the
-                # same number of lines, so that the bars do not overlap the heading.
+                # The layout reserves space only for the titles of the new Axes.
+                # Give the bars a blank title with the same number of lines, so that the bars do not overlap the
+                # heading.
                 n_lines = place_of_plot.get_title(loc="left").count("\n") + 1
                 self.bars.set_title("\n".join(" " * n_lines), fontsize=title_font(place_of_plot))
             return

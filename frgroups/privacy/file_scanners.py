@@ -62,8 +62,8 @@ Kind = Literal[
     "other",
 ]
 
-# Review pages and file names contain only the first digits of a plan digest. Digests are therefore compared by this
-# number of digits.
+# Review pages and file names contain only the first digits of a plan digest.
+# Digests are therefore compared by this number of digits.
 DIGEST_LENGTH = 12
 # Name of a journal or receipt, which contains the time when the plan was created and the start of the plan's digest.
 FILES_NAMED_BY_DIGEST = re.compile(r"(\d{8}T\d{12}Z)-[0-9a-f]{16}(\.jsonl|\.receipt\.json)")
@@ -87,8 +87,8 @@ _REVIEW_SERVER = re.compile(r"<dt>Server</dt><dd>(https?://[^<]*)</dd>")
 _REPORT = re.compile(r'<main data-customers-of="([^"]*)">')
 # First keys in a JSON file that contains the result of `export_customer`.
 _EXPORT = re.compile(r'\s*\{\s*"customer_uid":[^\n]*\s*"exported_at":')
-# Signatures of files that cannot be customer lists: SQLite databases, their logs and log indexes, and PNG images. A
-# file with such a signature is searched for the customer's ids, and is reported only if it contains an id.
+# Signatures of files that cannot be customer lists: SQLite databases, their logs and log indexes, and PNG images.
+# A file with such a signature is searched for the customer's ids, and is reported only if it contains an id.
 _NO_LIST = (b"SQLite format 3\0", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"\x18\xe2\x2d\0", b"\x89PNG")
 _PURPOSE = re.compile(r"(?:Purpose|From): ([^<\n]*)")
 _DIGEST_FIELDS = ("digest", "changes", "new_digest")
@@ -368,8 +368,8 @@ def _match_plan(kind: Kind, path: Path, plan: Plan, subject: Subject) -> FileMat
         return match
     n_planned = _count_planned(plan, subject)
     if n_planned:
-        # The digest covers the operations and the previous members, so it could identify the customer. It does not
-        # cover the excluded changes, which are therefore not counted in `n_planned`.
+        # The digest covers the operations and the previous members, so it could identify the customer.
+        # It does not cover the excluded changes, which are therefore not counted in `n_planned`.
         new_key = decision_record.changes_key_without(plan, subject.uid)
         match = replace(match, digest=plan.digest, changes=(key, new_key))
     return replace(match, n=n_planned + _count_unplanned(plan, subject))
@@ -505,8 +505,8 @@ def _count_in_review(text: str, subject: Subject) -> int:
             json.dumps(subject.uid, ensure_ascii=False),
             f">{html.escape(subject.uid)}</td>",
             f"| {in_markdown} |",
-            # The uid after an apostrophe. CSV reviews contain the apostrophe to prevent spreadsheets from
-            # interpreting the uid as a formula.
+            # The uid after an apostrophe.
+            # CSV reviews contain the apostrophe to prevent spreadsheets from interpreting the uid as a formula.
             f'"\'{subject.uid}"',
             # The XML element of a cell in an Excel workbook.
             f">{html.escape(subject.uid, quote=False)}</t>",

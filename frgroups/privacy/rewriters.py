@@ -186,7 +186,8 @@ def pseudonymize_receipt(path: Path, subject: Subject, erasure_id: str = "") -> 
     details = {}
     for item, text in receipt.details.items():
         # If the message belongs to a change of this customer, replace the complete message, which can contain other
-        # personal data. In other messages, replace only the customer's ids.
+        # personal data.
+        # In other messages, replace only the customer's ids.
         redacted = tombstone if item[1] == subject.uid else subject.redact(text, tombstone)
         details[_pseudonymize_item(item, subject, tombstone)] = redacted
     erasure_id = receipt.erasure_id or erasure_id

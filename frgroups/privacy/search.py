@@ -30,9 +30,10 @@ _QUARANTINE_PREFIXES = (DRAFT, DAMAGED, GONE)
 # Folders with lock files are not searched, because lock files contain no customers.
 _LOCK_FOLDERS = ("locks", ".locks")
 _DRAFT_FILE = re.compile(r"\..+\.[0-9a-f]{8}\.draft")
-# Order in which the types of files are erased. Some lists are found only with an external id from a snapshot, and
-# some approvals and decisions only with the digest of a plan. If snapshots and plans were erased before these files,
-# an interrupted erasure could not be completed.
+# Order in which the types of files are erased.
+# Some lists are found only with an external id from a snapshot, and some approvals and decisions only with the digest
+# of a plan.
+# If snapshots and plans were erased before these files, an interrupted erasure could not be completed.
 _ERASURE_ORDER = [
     "list",
     "other",
@@ -133,8 +134,8 @@ def search_customer(subject: Subject, scope: SearchScope) -> list[FileMatch]:
 
 
 def _erasure_order(match: FileMatch) -> tuple[int, bool, bool, Path]:
-    # An undo plan is found only with the digest of the plan that it undoes. Erase the undo plan first, so that an
-    # interrupted erasure can be completed.
+    # An undo plan is found only with the digest of the plan that it undoes.
+    # Erase the undo plan first, so that an interrupted erasure can be completed.
     return _ERASURE_ORDER.index(match.kind), bool(match.digest), not match.undo_digest, match.path
 
 
@@ -167,8 +168,8 @@ def _is_relevant(match: FileMatch) -> bool:
     """Return True if a file contains the customer, or if the file cannot be read and might contain the customer."""
     if match.n or match.n_left or match.plan_digests or match.unfinished or match.damaged:
         return True
-    # Ignore the problem of a damaged plan, receipt, or journal. Such a file was searched as plain text, so it does
-    # not contain the customer.
+    # Ignore the problem of a damaged plan, receipt, or journal.
+    # Such a file was searched as plain text, so it does not contain the customer.
     return bool(match.problem) and match.kind in ("list", "other", "quarantined", "snapshot")
 
 
@@ -187,8 +188,9 @@ def _scan(entry: Entry, subject: Subject) -> Iterable[FileMatch]:
         problem = f"Cannot read the file: {type(error).__name__}. It might contain the customer."
         return [FileMatch("other", path, problem=problem)]
     if _DRAFT_FILE.fullmatch(path.name):
-        # An interrupted run left the draft, because a running apply holds the lock of the tenant. The name of a
-        # journal or receipt draft contains the digest of the plan. Such a draft is therefore marked as unfinished.
+        # An interrupted run left the draft, because a running apply holds the lock of the tenant.
+        # The name of a journal or receipt draft contains the digest of the plan.
+        # Such a draft is therefore marked as unfinished.
         is_of_run = FILES_NAMED_BY_DIGEST.match(path.name[1:]) is not None
         return [FileMatch("draft", path, *tenant_of(path), n=match.n, unfinished=is_of_run)]
     if path.is_symlink() and match.n:

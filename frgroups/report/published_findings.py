@@ -46,8 +46,8 @@ def _published_finding(row: Any, min_count: int) -> ReportedFinding:
     counts_customers = row.finding not in _FINDINGS_ABOUT_NAMES
     if counts_customers and (is_small(row.n, min_count) or _contains_small_number(evidence, names, min_count)):
         evidence = "The evidence contains a small count, which is suppressed."
-        # The suggested action contains limits that allow the removal of all members. Replace these limits, because
-        # they would reveal the number of members.
+        # The suggested action contains limits that allow the removal of all members.
+        # Replace these limits, because they would reveal the number of members.
         limits = ", ".join(f"{name}={value}" for name, value in limits_to_empty(min_count).items())
         action = re.sub(r"fg\.Limits\([^()]*\)", f"fg.Limits({limits})", action)
     text, separator, code = action.partition(": fg.")

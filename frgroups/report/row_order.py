@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-# A function that returns one number per row. Rows are sorted by these numbers in ascending order. Rows with missing
-# numbers are last.
+# A function that returns one number per row.
+# Rows are sorted by these numbers in ascending order.
+# Rows with missing numbers are last.
 SortKey = Callable[[pd.DataFrame], pd.Series]
 
 

@@ -111,8 +111,9 @@ def _write_csv(path: Path, table: Table, snapshot: Snapshot | None) -> Path:
 
 
 def _write_workbook(path: Path, table: Table, snapshot: Snapshot | None) -> Path:
-    # In other tables, the column names select the number formats. The columns of an overlap matrix are named after
-    # groups, so the number format is selected by the measure of the matrix.
+    # In other tables, the column names select the number formats.
+    # The columns of an overlap matrix are named after groups, so the number format is selected by the measure of the
+    # matrix.
     measure = table.attrs.get("measure") if isinstance(table, pd.DataFrame) and is_overlap_matrix(table) else None
     return write_table_workbook(path, _data(table, snapshot), title=path.stem, measure=measure)
 

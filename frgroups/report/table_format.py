@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from frgroups.snapshot.snapshot import Snapshot
 
-# If a table has more than `MAX_COLUMNS` columns, `SECONDARY_COLUMNS` are not displayed by default. The columns in
-# `OrderRule.hidden` are not displayed by default in the tables to which the rule applies.
+# If a table has more than `MAX_COLUMNS` columns, `SECONDARY_COLUMNS` are not displayed by default.
+# The columns in `OrderRule.hidden` are not displayed by default in the tables to which the rule applies.
 MAX_COLUMNS = 10
 SECONDARY_COLUMNS = (
     *("rereads", "pages"),

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from frgroups.report.table_format import FormattedColumn, FormattedTable
 
-# Maximum widths of a cell and of a header, as pairs. `table_text` tries the pairs in this order, and uses the first
-# pair with which each line of the table has at most `MAX_LINE` characters.
+# Maximum widths of a cell and of a header, as pairs.
+# `table_text` tries the pairs in this order, and uses the first pair with which each line of the table has at most
+# `MAX_LINE` characters.
 _WIDTHS = ((48, 48), *((width, max(10, min(14, width - 20))) for width in range(48, 13, -2)))
 MAX_LINE = 120
 _GAP = "  "

@@ -38,8 +38,9 @@ from frgroups.review.rejected_changes import rejected_changes
 from frgroups.review.rejections import check_not_rejected, check_person
 
 VALID_FOR = timedelta(hours=72)
-# Maximum length of a reason as a JSON string with escapes. It ensures that approval files are smaller than
-# MAX_FILE_SIZE, because the search for approval files skips larger files.
+# Maximum length of a reason as a JSON string with escapes.
+# It ensures that approval files are smaller than MAX_FILE_SIZE, because the search for approval files skips larger
+# files.
 MAX_REASON_LENGTH = 10_000
 ApprovalSource = str | Path | Policy
 NO_APPROVAL: Mapping[str, str] = MappingProxyType({})
@@ -159,8 +160,8 @@ def approve_plan(
     }
     written = write_checksummed(path, "approval", content)
     if reject is not None:
-        # The rejection file has been written before the record. If the process ends before the record is written, the
-        # file alone blocks the plan.
+        # The rejection file has been written before the record.
+        # If the process ends before the record is written, the file alone blocks the plan.
         add_rejections(plan, [rejection_in(content)])
     _OWN_APPROVALS.add(canonical_json(content))
     return written

@@ -33,8 +33,8 @@ _START = re.compile(rb'\s*\{\s*"checksum"')
 _APPROVED = re.compile(rb'"decision":\s*"approved"')
 _PLAN_FIELDS = re.compile(rb'"(?:changes|digest)":\s*"([0-9a-f]{64})"')
 # This pattern matches JSON files that are not approval files, because the content of an approval file starts with the
-# key "at". A key that is cut off after its first characters is not matched, because an incomplete approval file can
-# end there.
+# key "at".
+# A key that is cut off after its first characters is not matched, because an incomplete approval file can end there.
 _OTHER_CONTENT = re.compile(rb'"content":\s*\{\s*"(?!at"|a?t?\Z)')
 _FIELDS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
 

@@ -14,8 +14,8 @@ from frgroups.plan.plan import Plan
 EXCLUDED_NOTE = "These changes were requested, but this plan does not make them."
 _MAX_REASONS = 5  # Maximum number of reasons in the heading.
 _CHANGE_TEXTS = {"add": "does not join", "remove": "does not leave"}
-# Values of excluded changes in the column "change" of the CSV review. Planned changes have the values "add" and
-# "remove".
+# Values of excluded changes in the column "change" of the CSV review.
+# Planned changes have the values "add" and "remove".
 _CSV_CHANGES = {"add": "not added", "remove": "not removed"}
 
 

@@ -15,8 +15,9 @@ from frgroups.review.run_results import RESULT_TEXTS
 PLAIN_ROWS = 200
 PAGE_ROWS = 200_000
 
-# Columns in which most values are unique. In the JSON data, values of other columns are replaced by an index in a
-# list of unique values. For these columns, the index would save no space.
+# Columns in which most values are unique.
+# In the JSON data, values of other columns are replaced by an index in a list of unique values.
+# For these columns, the index would save no space.
 _UNIQUE_COLUMNS = ("customer_uid", "external_id", NAME)
 _UID_COLUMNS = ("customer_group_uid", "customer_uid", "external_id")
 

@@ -199,8 +199,8 @@ def _read_queued_plan(path: Path, waiting: Sequence[Path]) -> QueuedPlan:
     # Use a new reader for each plan, because the decisions can change while earlier plans are applied.
     reader = DecisionReader()
     approvals = plan_approvals(plan, waiting, reader)
-    # If no approval is usable, select another approval, such as an expired one. `apply_plan` then reports why it
-    # cannot be used, or resumes a run that was started before the approval expired.
+    # If no approval is usable, select another approval, such as an expired one.
+    # `apply_plan` then reports why it cannot be used, or resumes a run that was started before the approval expired.
     approval = last_to_expire(approvals.usable or approvals.other)
     rejections: list[Rejection] = []
     with suppress(FrgroupsError):  # `apply_plan` searches for rejections again and raises the error.

@@ -42,8 +42,8 @@ MAX_HEADLINE_GROUPS = 3
 # Findings with these rules are shown at the top of a review.
 TOP_RULES = ("all_members_leave", "empty_list")
 MAX_TOP_WARNINGS = 5
-# Readable text for the rules in the column `finding`. CSV files contain the rule names, so that programs can use
-# them.
+# Readable text for the rules in the column `finding`.
+# CSV files contain the rule names, so that programs can use them.
 _RULE_TEXTS = {
     "unknown_customers": "not in the data used",
     "withdrawn_consent": "consent withdrawn",

@@ -405,8 +405,9 @@ def interrupted_status(
     text = "The run of this plan was interrupted, so some of its changes might not be in effect."
     step = "send the other changes"
     if sent is not None and sent.is_all_sent:
-        # All changes were sent. A resumed run reads the groups again. It repeats a request only if no response was
-        # recorded and its changes are not in effect.
+        # All changes were sent.
+        # A resumed run reads the groups again.
+        # It repeats a request only if no response was recorded and its changes are not in effect.
         step = "read the result again"
         if sent.n_unanswered:
             step += " and to repeat the requests without a response if necessary"

@@ -15,8 +15,9 @@ from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 
 Change = tuple[str, str, str]  # A change contains a group uid, a customer uid, and "add" or "remove".
-# States of a change. Only an interrupted run contains the state "accepted". It means that the server accepted the
-# change, but that the group was not read again yet.
+# States of a change.
+# Only an interrupted run contains the state "accepted".
+# It means that the server accepted the change, but that the group was not read again yet.
 ChangeState = Literal["verified", "already", "accepted", "rejected", "not_effective", "not_sent", "unknown"]
 RESULT_TEXTS: dict[str, str] = {
     "verified": "applied",

@@ -84,8 +84,8 @@ def write_workbook(
             f"An Excel sheet can contain {MAX_ROWS:,} changes, but the plan has {len(table):,}. Use the suffix .csv."
         )
     book = _new_workbook()
-    # `erase_customer` uses these document properties to identify reviews. Excel does not change the properties when a
-    # user saves the file.
+    # `erase_customer` uses these document properties to identify reviews.
+    # Excel does not change the properties when a user saves the file.
     book.properties.title = f"Review of plan {plan.digest[:12]}"
     book.properties.subject = f"Tenant {escape_invisible(plan.tenant_uid)}"
     book.properties.creator = "frgroups"

@@ -21,8 +21,8 @@ LEAVE_SHARES |= {"newsletter_2025": 0.008, "sms": 0.006}
 PROMOTION_SHARES = (("loyalty", "group_vip", 0.004), ("group_vip", "vip_gold", 0.01))
 # Fractions of the new loyalty club members who also join another club, by the uid of the other club.
 CLUB_SHARES = {"club_alpine": 0.08, "club_xc": 0.11, "club_yoga": 0.05, "club_football": 0.05, "club_junior": 0.04}
-# A customer who leaves the loyalty club also leaves its subgroups. Members of VIP Gold are not selected when members
-# of the group VIP leave.
+# A customer who leaves the loyalty club also leaves its subgroups.
+# Members of VIP Gold are not selected when members of the group VIP leave.
 SUBGROUPS = {"loyalty": ("group_vip", "vip_gold", *CLUB_SHARES)}
 EXCLUDED_SUBGROUP = {"group_vip": "vip_gold"}
 CLUB_LEAVE_SHARE = 0.01

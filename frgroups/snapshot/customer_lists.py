@@ -210,8 +210,8 @@ def listed_ids(
     if has_header:
         if column is None:
             reject_other_scope(table, position, snapshot, groups=groups, allows_several_groups=allows_several_groups)
-            # Only suppression lists can contain several groups. They are not checked, because their column "reason"
-            # can contain phrases such as "do not include".
+            # Only suppression lists can contain several groups.
+            # They are not checked, because their column "reason" can contain phrases such as "do not include".
             if not allows_several_groups:
                 reject_selection_columns(table, position)
         # If `other_columns` is not empty, this check is skipped, because `check_listed_ids` raises an error that

@@ -50,8 +50,9 @@ _PHONE_NAMES = frozenset(
 )
 _NORMALIZED_NAMES = frozenset(map(normalize_column_name, USUAL_NAMES))
 _KNOWN_NAMES = _NORMALIZED_NAMES.union(map(normalize_column_name, OTHER_IDS), _PHONE_NAMES)
-# A column with one of these words in its name, such as "kunde", is the id column only if it is the only column of
-# the file. In a file with more columns, such a column can contain customer names.
+# A column with one of these words in its name, such as "kunde", is the id column only if it is the only column of the
+# file.
+# In a file with more columns, such a column can contain customer names.
 _NAMES_OF_ONLY_COLUMN = frozenset(
     {
         *("customer", "customers", "kunde", "kunder", "kund", "kunden", "asiakas", "asiakkaat"),
@@ -73,8 +74,8 @@ _EXTERNAL_NAME = re.compile(
     rf"{_EXTERNAL}{_CUSTOMER}?(?:{_IDENTIFIER}|{_REFERENCE})|{_CUSTOMER}{_EXTERNAL}(?:{_IDENTIFIER}|{_REFERENCE})"
     rf"|{_CUSTOMER}?{_IDENTIFIER}{_EXTERNAL}"
 )
-# Abbreviations such as "Kd.-Nr." and "KNr". "KID" is not matched, because it is the reference number of a Norwegian
-# payment.
+# Abbreviations such as "Kd.-Nr." and "KNr".
+# "KID" is not matched, because it is the reference number of a Norwegian payment.
 _SHORT_NUMBER_NAME = r"(?:kd|deb)(?:id|nr|no|num|nummer)|k(?:nr|nummer)|asnro"
 # Column names that end with a word for "customer", such as "Numéro client", "Nº de cliente", and "Numer klienta".
 _NUMBER_OF_CUSTOMER = (
@@ -367,8 +368,8 @@ def _reject_repeated_header(
     for number, row in rows:
         cell = clean_id(row[position])
         if not cell or (not has_digit and re.search(r"\d", cell)):
-            # A cell with digits cannot repeat a header whose names contain no digits. This check halves the time for
-            # a long list.
+            # A cell with digits cannot repeat a header whose names contain no digits.
+            # This check halves the time for a long list.
             continue
         # Replace letters of other scripts, such as Cyrillic letters, with the Latin letters that they look like, so
         # that a column name with such a letter is recognized.

@@ -18,8 +18,8 @@ UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # Ids with at least this number of characters, such as UUIDs, are treated as random ids of a fixed length.
 LONG_ID = 20
 
-# Only spaces and brackets separate an id from a word. Other punctuation is not a separator, because it can be part of
-# an id such as "no:c-1".
+# Only spaces and brackets separate an id from a word.
+# Other punctuation is not a separator, because it can be part of an id such as "no:c-1".
 _GAP, _NO_GAP = r"[\s()<>\[\]]+", r"[^\s()<>\[\]]*"
 _PART_WITH_DIGIT, _NAME = f"{_NO_GAP}[0-9]{_NO_GAP}", r"\pL[\pL'.,:;-]{2,}"
 _ANY_PARTS = f"{_GAP}(?:.*{_GAP})?"
@@ -97,11 +97,11 @@ def _shapes(strings: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pc.replace_substring_regex(pc.replace_substring_regex(strings, r"\pL", "a"), r"\p{Nd}", "0")
 
 
-# All dashes and minus signs. Excel reads a cell that starts with a sign as a formula or a number, so an id that
-# starts with a sign is suspicious.
+# All dashes and minus signs.
+# Excel reads a cell that starts with a sign as a formula or a number, so an id that starts with a sign is suspicious.
 _MINUS = "[-\u2010-\u2015\u2212\ufe63\uff0d]"
-# This pattern matches ids that start with "+" but are not phone numbers in international format. A phone number has
-# no zero after the "+", and it has at least seven digits.
+# This pattern matches ids that start with "+" but are not phone numbers in international format.
+# A phone number has no zero after the "+", and it has at least seven digits.
 _SIGNED_NUMBER = "[+\uff0b](?:0.*|[1-9][0-9 ]{0,5}|.*[^0-9 ()./-].*)"
 # First and last characters that are unusual for an id. Letters, digits, "#", and "_" are usual first characters.
 _FIRST, _LAST = r"[^\pL\pN_#+\x{ff0b}-]", r"[^\pL\pN\pM_=-]"

@@ -38,8 +38,8 @@ _NOTE = re.compile(r"[^\W\d_]{3,}\d{0,4}|\d{1,4}[^\W\d_]{2,}")
 
 # This pattern matches a row count, with an optional label and punctuation, for example "n=12" or "(12)".
 _COUNT = re.compile(r"[\W_]*(?:[^\W\d_]+\s*[:=]\s*)?([0-9]{1,18})[\W_]*")
-# Patterns for ids that a spreadsheet program might have converted. Numbers from 40,000 to 49,999 are included,
-# because Excel stores the dates from 2009 to 2036 as these numbers.
+# Patterns for ids that a spreadsheet program might have converted.
+# Numbers from 40,000 to 49,999 are included, because Excel stores the dates from 2009 to 2036 as these numbers.
 _CONVERSIONS = (
     (re.compile(SHORT_DATE), "a date"),
     (re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+|[0-9]+[.,][0-9]+"), "a number"),
@@ -222,8 +222,8 @@ def _largest_number(ids: pd.Series) -> str | None:
     values = values.filter(pc.match_substring_regex(values, "^[0-9]+$"))
     if not len(values):
         return None
-    # Compare the numbers as strings, because they can be too long for an integer type. After leading zeros are
-    # removed, only the longest strings can be the largest number.
+    # Compare the numbers as strings, because they can be too long for an integer type.
+    # After leading zeros are removed, only the longest strings can be the largest number.
     digits = pc.utf8_ltrim(values, characters="0")
     is_longest = pc.equal(pc.utf8_length(digits), pc.max(pc.utf8_length(digits)))
     longest = digits.filter(is_longest)
@@ -300,8 +300,8 @@ def _has_usual_form(value: str, usual: pa.ChunkedArray) -> bool:
     match.
     """
     own_skeleton = _skeletons(pa.array([value], type=usual.type))[0].as_py()
-    # A skeleton contains "0" in place of each sequence of digits, and no other digits. To match all ids with this
-    # skeleton, replace each "0" with a pattern for digits.
+    # A skeleton contains "0" in place of each sequence of digits, and no other digits.
+    # To match all ids with this skeleton, replace each "0" with a pattern for digits.
     pattern = r"\pN+".join(map(re.escape, own_skeleton.split("0")))
     if pc.any(pc.match_substring_regex(usual, f"^(?:{pattern})$")).as_py():
         return True

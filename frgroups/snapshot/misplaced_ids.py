@@ -23,8 +23,8 @@ from frgroups.snapshot.uid_lookup import is_known
 _UID_NAMES = frozenset({"customeruid", "uid"})
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
 _PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,5}")
-# This pattern matches values that are ids if they occur above the header. A year is not matched, because a title row
-# can contain a year.
+# This pattern matches values that are ids if they occur above the header.
+# A year is not matched, because a title row can contain a year.
 _SKIPPED_ID = re.compile(rf"{UUID.pattern}|(?!(?:19|20)[0-9]{{2}}$)[A-Za-z]?-?[0-9]{{4,}}")
 
 _IF_NO_NAMES = "If the file has no column names, insert a row of column names above the ids."

@@ -147,8 +147,8 @@ ARROW = {
     "boolean": pa.bool_(),
     "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
 }
-# Pandas dtypes for the Arrow types. Without this mapping, pyarrow converts integers with missing values to floats,
-# and strings to Python objects.
+# Pandas dtypes for the Arrow types.
+# Without this mapping, pyarrow converts integers with missing values to floats, and strings to Python objects.
 _STRING = pd.StringDtype(na_value=np.nan)
 _PANDAS = {
     pa.int64(): pd.Int64Dtype(),

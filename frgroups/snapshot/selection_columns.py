@@ -67,8 +67,8 @@ _INCLUDE_HEADER = re.compile(
     r"|teilnahme|teilnehmen|nimmt teil"
     r"|action|aktion|aksjon|handling|tiltak|åtgärd|toimenpide|maßnahme|acción|azione|actie|akcja"
 )
-# Headers of columns in which words such as "yes" select a row. In these columns, 0 and 1 do not select a row, because
-# they can be status codes.
+# Headers of columns in which words such as "yes" select a row.
+# In these columns, 0 and 1 do not select a row, because they can be status codes.
 _STATUS_HEADER = re.compile("status|stato|estado|statut|tila|")
 # Headers of columns in which "yes", a mark, or a date excludes a row.
 _EXCLUDE_HEADER = re.compile(

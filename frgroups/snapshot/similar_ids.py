@@ -41,8 +41,8 @@ _COMPARED = {
 _MAX_SHOWN = 10
 _IF_OTHERS = "If the ids belong to other customers who are not in the snapshot"
 
-# Patterns and replacements for Excel escapes such as _x000d_. The escape of an underscore is replaced first, because
-# it can be part of another escape.
+# Patterns and replacements for Excel escapes such as _x000d_.
+# The escape of an underscore is replaced first, because it can be part of another escape.
 _ESCAPE_STEPS = (("_x005f_", "_"), ("_x[0-9a-f]{4}_", ""))
 _LETTER_STEPS = (("o", "0"), ("i", "1"), ("l", "1"))
 # Programs add ".0" to ids that they store as decimal numbers, and write large numbers as 1e5.
@@ -58,8 +58,8 @@ _SHAPE_STEPS = ((r"\pN", "0"), (r"\pL", "a"))
 # This pattern matches the grave accent and each character that is not a visible ASCII character.
 # Only ids that contain a match are processed by `_latin_id`, which is slower.
 _OTHER_CHARACTER = "[^!-_a-~]"
-# Unicode normalization (NFKC) would replace some apostrophes with a space and an accent. Therefore, `_latin_id` first
-# replaces all apostrophes with the ASCII apostrophe.
+# Unicode normalization (NFKC) would replace some apostrophes with a space and an accent.
+# Therefore, `_latin_id` first replaces all apostrophes with the ASCII apostrophe.
 _TO_APOSTROPHE = str.maketrans(dict.fromkeys(APOSTROPHES, "'"))
 
 
@@ -272,8 +272,8 @@ def _embedded_ids(unknown: pa.Array, known: pa.Array) -> Iterator[tuple[str, int
     for (n, position), has_usual_shape in zip(matches, is_usual, strict=True):
         whole = wholes[n]
         half = len(whole) // 2
-        # A number that contains a known id is probably the id of another customer, so it is not reported. However, a
-        # number whose halves are both known ids is reported.
+        # A number that contains a known id is probably the id of another customer, so it is not reported.
+        # However, a number whose halves are both known ids is reported.
         is_other_number = whole.isdecimal() and not {whole[:half], whole[half:]} <= matched
         if not has_usual_shape and not is_other_number:
             yield whole, position

@@ -93,17 +93,17 @@ class _HashTable:
         words = _as_words(strings)
         positions = self._positions.take(self._hash(words))
         is_same = np.ones(len(positions), dtype=np.bool_)
-        # An empty slot contains -1. As an index, -1 selects the last value, so a string with an empty slot is
-        # compared with this value. The result is not used, because only positions of at least 0 are marked as
-        # collisions.
+        # An empty slot contains -1.
+        # As an index, -1 selects the last value, so a string with an empty slot is compared with this value.
+        # The result is not used, because only positions of at least 0 are marked as collisions.
         for value_word, word in zip(_as_words(self._values.take(positions)), words, strict=True):
             is_same &= value_word == word
         positions[~is_same & (positions >= 0)] = _COLLISION
         return positions
 
     def _hash(self, words: list[UInt64Array]) -> IntArray:
-        # Hash only the first and last eight bytes, because most uids differ there. If uids do not differ in these
-        # bytes, the result is still correct, but the lookup is slower.
+        # Hash only the first and last eight bytes, because most uids differ there.
+        # If uids do not differ in these bytes, the result is still correct, but the lookup is slower.
         mixed = words[0] * _HASH_FACTOR
         mixed ^= mixed >> np.uint64(32)
         mixed ^= words[-1]

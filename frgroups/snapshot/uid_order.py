@@ -30,8 +30,10 @@ def uid_order(uids: pa.Array) -> IndexArray:
     is_equal = keys[order[1:]] == keys[order[:-1]]
     is_tied = np.append(is_equal, False) | np.insert(is_equal, 0, False)
     if is_tied.any():
-        # The keys contain only the first bytes of the uids. Uids with different keys are already in order. Uids with
-        # equal keys are sorted here by all bytes, which does not change their order relative to the other uids.
+        # The keys contain only the first bytes of the uids.
+        # Uids with different keys are already in order.
+        # Uids with equal keys are sorted here by all bytes, which does not change their order relative to the other
+        # uids.
         tied = order[is_tied]
         order[is_tied] = tied[np.asarray(pc.sort_indices(uids.take(pa.array(tied))), dtype=np.intp)]
     return order

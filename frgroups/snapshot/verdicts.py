@@ -9,9 +9,9 @@ from frgroups.internals.formatting import agree, pluralize
 
 Verdict = Literal["consistent", "unverifiable", "drifted"]
 
-# First words of the notes about a contradiction that remains after the list was read again. The first string starts
-# the note about pages that contradict the customer records. The second string starts the note about a list that had
-# the same problem each time it was read.
+# First words of the notes about a contradiction that remains after the list was read again.
+# The first string starts the note about pages that contradict the customer records.
+# The second string starts the note about a list that had the same problem each time it was read.
 _CONTRADICTION = "the records of "
 _CONTRADICTIONS = (_CONTRADICTION, "in each of ")
 # Part of the note about a group whose pages lack customers, although the records of these customers list the group.

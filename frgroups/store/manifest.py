@@ -34,8 +34,9 @@ SNAPSHOT_ID_LIMIT = 2**53
 _NOT_A_FILE = "something other than a regular file"
 _MAX_LISTINGS = 20
 _FILES = tuple(f"{name}.parquet" for name in ("groups", "customers", "consents", "reads", "memberships"))
-# Hints for Python and for the command line. The Python hint also contains the command `frgroups load`, because a
-# Python user might have loaded the snapshot on the command line.
+# Hints for Python and for the command line.
+# The Python hint also contains the command `frgroups load`, because a Python user might have loaded the snapshot on
+# the command line.
 _ALLOW_OLDER = "Pass allow_older=True to quarantine this snapshot and read the newest valid snapshot"
 _ALLOW_OLDER_IN_CLI = (
     "Commands with the option --allow-older can quarantine this snapshot and read the newest valid snapshot"
@@ -332,16 +333,17 @@ def _check_location(snapshot: StoredSnapshot) -> None:
     """Raise CorruptFileError if a snapshot is in the folder of another tenant or host."""
     expected = tenant_folder(snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"])
     actual = snapshot.path.parent.name
-    # Ignore upper and lower case, because some file systems change the case of folder names. Compare the parsed
-    # names, because earlier versions used a separate folder for each name of a loopback host.
+    # Ignore upper and lower case, because some file systems change the case of folder names.
+    # Compare the parsed names, because earlier versions used a separate folder for each name of a loopback host.
     if parse_tenant_folder(expected.casefold()) != parse_tenant_folder(actual.casefold()):
         raise snapshot.corrupt_file_error(MANIFEST, f"a snapshot of {actual}", f"a snapshot of {expected}")
 
 
 def _read_bytes(path: Path, expected: str) -> bytes:
     try:
-        # Reject pipes, because reading a pipe might never end. Use one stat call instead of separate checks, because
-        # another process might prune the file between the checks.
+        # Reject pipes, because reading a pipe might never end.
+        # Use one stat call instead of separate checks, because another process might prune the file between the
+        # checks.
         if not stat.S_ISREG(path.stat().st_mode):
             raise _corrupt_file_error(path, expected, _NOT_A_FILE)
         return path.read_bytes()

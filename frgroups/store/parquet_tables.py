@@ -43,9 +43,11 @@ _CODE_COLUMNS = {"customers": CUSTOMER_CODE, "groups": GROUP_CODE}
 _WITHOUT_ID = ("consents", "reads")
 # Prefix for the name of an additional column that has the same name as a code column or the snapshot id column.
 _RENAMED = "own "
-# Encodings of the code columns and of the uid columns. Integer codes are sorted, so delta encoding makes them small,
-# and zstd compression would cost time without a benefit. Uids are distinct, so dictionary encoding would cost time
-# and space. Both costs were measured with 5 million memberships and random uids.
+# Encodings of the code columns and of the uid columns.
+# Integer codes are sorted, so delta encoding makes them small, and zstd compression would cost time without a
+# benefit.
+# Uids are distinct, so dictionary encoding would cost time and space.
+# Both costs were measured with 5 million memberships and random uids.
 _SORTED, _DISTINCT = "DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY"
 _ENCODINGS = {
     "customers": {CUSTOMER_CODE: _SORTED, "customer_uid": _DISTINCT},

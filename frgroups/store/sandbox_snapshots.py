@@ -27,8 +27,8 @@ def is_of_ended_sandbox(root: Path, stored: Sequence[StoredSnapshot]) -> bool:
     if not stored or not all(snapshot.manifest.get("from_sandbox") for snapshot in stored):
         return False
     _, host = parse_tenant_folder(root.name)
-    # Try both schemes, because the folder name does not contain the scheme. If the URL has no port, the scheme
-    # determines the port.
+    # Try both schemes, because the folder name does not contain the scheme.
+    # If the URL has no port, the scheme determines the port.
     urls = f"http://{host}", f"https://{host}"
     with suppress(ValueError):  # The folder name does not contain a host with a valid port.
         return all(is_on_this_machine(url) and _refuses_connections(url) for url in urls)
