@@ -49,7 +49,7 @@ def _changed_groups(finding: HealthFinding) -> list[str]:
 
 
 def _merged_and_reduced(findings: Sequence[HealthFinding], removing: dict[str, list[int]]) -> Iterator[_Conflict]:
-    """Yield finding positions and group uids for near duplicates from which another action removes members."""
+    """For near duplicates that lose members by another action, yield positions of findings and group uids."""
     for number, finding in enumerate(findings):
         if finding.finding == "near_duplicate":
             groups = _changed_groups(finding)
@@ -59,7 +59,7 @@ def _merged_and_reduced(findings: Sequence[HealthFinding], removing: dict[str, l
 
 
 def _emptied_together(findings: Sequence[HealthFinding], removing: dict[str, list[int]]) -> Iterator[_Conflict]:
-    """Yield finding positions and group uids for sets of duplicate groups that would all lose their members."""
+    """For duplicate groups that would all lose their members, yield positions of findings and group uids."""
     duplicates_of: dict[str, list[str]] = {}
     for finding in findings:
         if finding.finding == "duplicate" and finding.other_group_uid is not None:

@@ -1,4 +1,4 @@
-"""Notices for a review about the freezes and apply windows that determine when a plan can be applied."""
+"""Notices that a review shows about freezes and apply windows, which determine when a plan can be applied."""
 
 from __future__ import annotations
 

@@ -103,17 +103,17 @@ def _print_scope(*, tenant_uid: str | None, base_url: str | None, **_: object) -
     if tenant_uid is None:
         print_message(
             "All tenants and hosts were searched. In another tenant or at another host, the same uid can belong to "
-            "another person. To search one tenant at its host, pass its name in tenants.toml with --tenant."
+            "another person. To search one tenant at its host, pass the tenant's name in tenants.toml to --tenant."
         )
     elif base_url is None:
         print_message(
-            f"Only the data of tenant {tenant_uid} at all hosts and files without a tenant were searched. To search "
-            "the tenant at one host, pass its name in tenants.toml with --tenant."
+            f"The search covered the data of tenant {tenant_uid} at all hosts, and the files that name no tenant. To "
+            "search the tenant at one host only, pass the tenant's name in tenants.toml to --tenant."
         )
     else:
         print_message(
-            f"Only the data of tenant {tenant_uid} at {base_url} and files without a tenant or host were searched. "
-            "To search the data of this tenant at all hosts, pass its uid with --tenant."
+            f"The search covered the data of tenant {tenant_uid} at {base_url}, and the files that name no tenant or "
+            "host. To search the data of this tenant at all hosts, pass its uid to --tenant."
         )
 
 

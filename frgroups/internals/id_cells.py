@@ -306,7 +306,7 @@ def damage_of(cell: str) -> str:
     if cell and not cell.strip(f"_{MASK_CHARACTERS}"):
         return "a masked value"
     if cell and not any(map(str.isalnum, cell)):
-        return "a value without letters and digits"
+        return "a value that contains no letters or digits"
     return ""
 
 

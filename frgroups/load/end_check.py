@@ -85,7 +85,7 @@ class OtherEnd(Generic[Key]):
 
     @property
     def problem(self) -> str:
-        """Note that states how many rows the pages of the list lack, or an empty string."""
+        """Sentence with the number of rows that are missing from the pages of the list, or an empty string."""
         return omitted_rows_note(len(self.omitted)) if self.omitted else ""
 
     def doubt(self, n_rows: int) -> str:

@@ -130,7 +130,7 @@ def tenant_status(
 
 def never_loaded_status(tenant_uid: str, base_url: str | None) -> pd.DataFrame:
     """
-    Return the status table of one tenant without a stored snapshot.
+    Return the status table of a tenant that has no stored snapshot.
 
     Examples
     --------

@@ -320,4 +320,4 @@ def _check_modes(plan: Plan) -> None:
     for group in plan.groups:
         mode = mode_of(plan.mode, group.uid)
         if (group.add and mode not in ADDING_MODES) or (group.remove and mode == "add"):
-            raise ValueError(f"The changes of group {group.uid} contradict the mode {mode}.")
+            raise ValueError(f"The mode {mode} does not allow the changes to group {group.uid}.")

@@ -213,8 +213,9 @@ def campaign_reach(
     """
     Draw how many members of each campaign get a larger discount from another campaign.
 
-    The campaigns with the largest discounts come first. The number of members without a larger discount is an upper
-    bound of the number of customers who benefit from the campaign, as explained in `frgroups.campaign_reach`.
+    The campaigns are sorted from the largest discount to the smallest. Members who get a larger discount from another
+    campaign do not benefit from a campaign. Therefore, the number of its other members is an upper bound on the
+    number of customers who benefit. See `frgroups.campaign_reach`.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def waterfall(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw the requested and the remaining customers of each audience of a waterfall.
+    Draw how many customers each audience of a waterfall requested, and how many it received.
 
     The audience with the highest priority comes first. Each bar shows the requested customers. Its parts are the
     customers who remain, are over the cap, are in an earlier audience, or are excluded.

@@ -167,7 +167,7 @@ def is_rejection(content: Mapping[str, Any], plan: Plan, key: str) -> bool:
 
 
 def rejection_in(content: Mapping[str, Any]) -> Rejection:
-    """Return the rejection in the content of an approval file. Values of other types are converted to strings."""
+    """Return the rejection that an approval file records. Values that are not strings are converted to strings."""
     digest, by, reason, at = (str(content[name] or "") for name in ("digest", "by", "reason", "at"))
     return Rejection(digest, by, nonblank(reason), at)
 

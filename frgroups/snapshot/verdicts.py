@@ -16,7 +16,7 @@ _CONTRADICTION = "the records of "
 _CONTRADICTIONS = (_CONTRADICTION, "in each of ")
 # Part of the note about a group whose pages lack customers, although the records of these customers list the group.
 _MISSING = " list this group, but its pages contain "
-# First words of the note about rows that only a request in the reverse sort order returned.
+# Start of the note about rows that the server returned only when the list was requested in reverse order.
 _OMISSION = "a request in the reverse sort order returned "
 
 # Verdicts, ordered from best to worst.
