@@ -204,7 +204,7 @@ class RegionCounts:
 
     @classmethod
     def from_memberships(cls, memberships: Memberships, max_regions: int) -> RegionCounts:
-        """Count the customers in each region. Raise InputError if an engine has more than `max_regions` regions."""
+        """Count the customers in each region. Raise InputError if an engine finds more than `max_regions` regions."""
         if not isinstance(memberships, EngineMemberships):
             return cls.from_matrix(memberships)
         regions = cls(*memberships.count_regions(max_regions + 1))
@@ -270,9 +270,9 @@ class RegionCounts:
         Iterate over sets of groups with common customers, sorted by decreasing number of common customers.
 
         Yields the group codes, the number of customers in all groups of the set, and the regions of these customers.
-        A set cannot have more common customers than any of its subsets. Therefore, a heap that contains the
-        extensions of all previous sets always has the next largest set at its top. This is a best-first search, as in
-        frequent itemset mining.
+        The heap contains each set that consists of a previously returned set and one further group. A set cannot have
+        more common customers than any of its subsets, so the largest of the remaining sets is always at the top of
+        the heap. This is a best-first search, as in frequent itemset mining.
         """
         region = np.repeat(np.arange(len(self.n)), np.diff(self.indptr))
         heap = self._extend((), region, self.groups)
@@ -286,7 +286,7 @@ class RegionCounts:
                 heapq.heappush(heap, longer)
 
     def _extend(self, groups: tuple[int, ...], region: IntArray, group: IntArray) -> list[_Candidate]:
-        """Return a candidate for each set that consists of the given groups and one further group."""
+        """Return a heap entry for each set that consists of the given groups and one further group."""
         n = np.bincount(group, weights=self.n[region])
         return [(-int(n[more]), len(groups) + 1, (*groups, int(more)), region, group) for more in np.flatnonzero(n)]
 
@@ -308,7 +308,7 @@ def _count_by_combination(matrix: MembershipMatrix) -> _Regions:
 
 
 def _group_bits(matrix: MembershipMatrix) -> npt.NDArray[np.unsignedinteger[Any]]:
-    """Return one integer per customer, in which each bit represents a group. The highest bit is the first group."""
+    """Encode each customer's groups as the bits of an integer. The highest bit represents the first group."""
     word = np.zeros(matrix.n_customers, dtype=np.min_scalar_type(2**matrix.n_groups - 1))
     for group in range(matrix.n_groups):
         word[matrix.row(group)] |= word.dtype.type(1 << (matrix.n_groups - 1 - group))
@@ -320,8 +320,8 @@ def _count_by_customer(matrix: MembershipMatrix) -> _Regions:
     Count the customers in each region by comparing the sorted groups of the customers, one group after another.
 
     In each step, two customers get the same number if their groups up to this step are equal. A customer is assigned
-    to a region, and is not compared again, if the customer has no further groups or if no other customer has the same
-    number. The function returns the fields of RegionCounts.
+    to a region if the customer has no further groups, or if no other customer has the same number. Assigned customers
+    are not compared again. The function returns the fields of RegionCounts.
     """
     by_customer = np.argsort(matrix.indices, kind="stable")
     groups = matrix.group_code.take(by_customer)

@@ -67,7 +67,7 @@ def assign_exactly(stratum: IndexArray, rank: IndexArray, shares: FloatArray, ar
     Returns
     -------
     ndarray
-        The position of the arm of each customer. If an arm already has more customers of a stratum than planned, the
+        The position of each customer's arm. If an arm already has more customers of a stratum than planned, the
         stratum's unassigned customers are divided among the other arms.
 
     Examples

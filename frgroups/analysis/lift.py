@@ -44,7 +44,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Values:
-    """The value of each customer in a split, a mask of the missing values, and the number of ignored rows."""
+    """The value of each customer in a split, a mask of missing values, and the number of rows of other customers."""
 
     values: FloatArray
     is_missing: BoolArray
@@ -255,7 +255,7 @@ def _compare_rates(table: SplitTable, values: FloatArray) -> list[Row]:
 
 
 def _compare_means(table: SplitTable, values: FloatArray, adjusted: FloatArray, name: str) -> list[Row]:
-    """Compare the adjusted means of the arms. The column `name` contains the means of the unadjusted values."""
+    """Compare the adjusted means of the arms. Store the means of the unadjusted values in the column `name`."""
     control = Moments.from_values(adjusted[table.code == 0])
     rows: list[Row] = []
     for arm in range(len(table.arms.names)):
@@ -277,7 +277,7 @@ def _alpha(table: SplitTable) -> float:
 
 
 def _complete_columns(lift: pd.DataFrame) -> pd.DataFrame:
-    """Adjust the p-values, and add the columns that are computed from the difference."""
+    """Adjust the p-values for the number of arms, and add the columns that are computed from the difference."""
     base = lift["rate"].fillna(lift["mean"]).iloc[0]
     relative = lift["difference"] / base if base > 0 else np.nan
     return lift.assign(

@@ -261,7 +261,11 @@ def overlap_pairs(
 
 
 def _all_pairs(memberships: Memberships, n_bytes: int) -> GroupPairs:
-    """Return all pairs of groups, including pairs without common customers. The result table has `n_bytes` bytes."""
+    """
+    Return all pairs of groups, including pairs without common customers.
+
+    An InputError is raised if the table of the pairs, which needs `n_bytes` bytes, is too large.
+    """
     check_result_size(
         n_bytes,
         f"The table of all pairs of {memberships.n_groups:,} groups",

@@ -225,7 +225,11 @@ def _faster_method(block: _Block, degree: IntArray) -> Method:
 
 
 def _count_pairs(upper: Int32Array, block: _Block, degree: IntArray) -> None:
-    """Count each customer's pairs of groups in `upper`. This method is fast if most customers are in few groups."""
+    """
+    Add each customer's pairs of groups to the counts in `upper`.
+
+    This method is fast if most customers are in few groups.
+    """
     n_groups, counts = len(upper), upper.reshape(-1)
     for group, n_with in _iter_group_tables(block, degree):
         row = group * n_groups
@@ -310,7 +314,11 @@ class _GroupsByCustomer:
         )
 
     def last_group(self, first: int, n_pairs: int) -> int:
-        """Return the end of the longest range of groups that starts at `first` and has at most `n_pairs` pairs."""
+        """
+        Return the exclusive end of the longest range of groups that starts at `first` and is limited by `n_pairs`.
+
+        At most `n_pairs` pairs have their first group in the range.
+        """
         return int(np.searchsorted(self.pairs_before, self.pairs_before[first] + n_pairs, side="right")) - 1
 
     def iter_keys(self, first: int, last: int) -> Iterator[IntArray]:
@@ -375,6 +383,10 @@ def _count_block(
 
 
 def _pairs_of_counters(counters: Int32Array, first_row: int, first_column: int) -> GroupPairs:
-    """Return the pairs whose counter is above 0. `first_row` and `first_column` are the first groups of the axes."""
+    """
+    Return the pairs whose counter is above 0.
+
+    The first row belongs to group `first_row`, and the first column belongs to group `first_column`.
+    """
     a, b = np.nonzero(counters)
     return GroupPairs(a + first_row, b + first_column, counters[a, b].astype(np.int64))

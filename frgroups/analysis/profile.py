@@ -107,9 +107,9 @@ def group_profile(
         - effect_size: Cohen's h [1]_, 2 asin(sqrt(share_in)) - 2 asin(sqrt(share_ref)). 0.2 is small, and 0.8 is
           large. For "(number)", the standardized difference of the means [1]_ [2]_, (mean_in - mean_ref) /
           sqrt((var_in + var_ref) / 2).
-        - p_value: the two-sided p-value of the difference from the reference without the group. It is based on the
-          chi-square test, or on Fisher's exact test if an expected count is below 5. For "(number)", it is based on
-          Welch's t-test.
+        - p_value: the two-sided p-value of the difference between the group and the customers of the reference who
+          are not in the group. It is based on the chi-square test, or on Fisher's exact test if an expected count is
+          below 5. For "(number)", it is based on Welch's t-test.
         - q_value: p_value adjusted for multiple tests over all visible rows [3]_
         - mean_in, mean_ref, median_in, median_ref: only for "(number)", otherwise NaN
         - suppressed (`bool`): True if the numbers of the row are suppressed

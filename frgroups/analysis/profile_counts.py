@@ -20,7 +20,7 @@ class Sides:
     The customers in a group, and the other customers with whom the group is compared.
 
     No customer is in both sets, because tests of a difference require independent sets. If `with_inside` is True, the
-    reference contains both sets.
+    reference consists of both sets. Otherwise, it consists of the other customers.
     """
 
     inside: BoolArray
@@ -41,7 +41,7 @@ class Sides:
 
 
 class SideSizes(NamedTuple):
-    """The sizes of the group and of the other customers. `with_inside` is True if the reference contains both."""
+    """The numbers of customers in the group and outside it. `with_inside` is True if the reference contains both."""
 
     n_in: int
     n_others: int

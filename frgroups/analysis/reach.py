@@ -89,8 +89,8 @@ def reachability(
     `min_count` - 1. The columns n_with_contact and n_consented are also suppressed if the number of members with one
     of the four combinations of contact point and consent is in this range. A count for "(any)" is suppressed if it
     would reveal how few members can be contacted by only one channel, or by both. All counts of a group with at most
-    `min_count` members are suppressed. If two groups differ by only a few members, the number of these members can be
-    found by subtraction.
+    `min_count` members are suppressed. Suppression does not protect against a comparison of two groups. If two groups
+    differ by only a few members, the number of these members can be computed by subtraction.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def incremental_reach(
     order: Literal["greedy", "given"] = "greedy",
 ) -> pd.DataFrame:
     """
-    Count how many customers each further group adds to the customers who can be contacted through earlier groups.
+    Count the customers of each group who can be contacted and are in no previous group.
 
     Small counts are not suppressed, because the table is intended for the selection of groups, not for publication.
 
@@ -137,8 +137,8 @@ def incremental_reach(
     consent
         A dictionary that maps the channel to the uid or name of its consent, as in `reachability`.
     target
-        The share of the customers to reach, above 0 and at most 1. The customers are those who can be contacted in
-        any of the groups. The table ends when this share is reached.
+        The share of customers to reach, above 0 and at most 1. The share refers to the customers who can be contacted
+        and are in at least one of the groups. The table ends when this share is reached.
     order
         "greedy" selects in each step the group that adds the most customers. "given" uses the groups in the order of
         `groups`.
@@ -358,7 +358,7 @@ def _restrict_members(matrix: MembershipMatrix, mask: BoolArray) -> MembershipMa
 
 
 def _cover_in_order(matrix: MembershipMatrix, groups: list[str] | None, target: float) -> tuple[IntArray, IntArray]:
-    """Return the codes of the first groups that together reach the target, and the number that each group adds."""
+    """Return the codes of the first groups that reach the target, and the number of new customers per group."""
     codes = range(matrix.n_groups) if groups is None else dict.fromkeys(map(matrix.group_code_of, groups))
     is_free = np.ones(matrix.n_customers, dtype=np.bool_)
     n_target = target * len(np.unique(matrix.indices))

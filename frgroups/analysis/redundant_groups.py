@@ -1,8 +1,9 @@
 """
 Health report checks for redundant groups: duplicates, near duplicates, and subsets.
 
-Of several groups with the same members, only the group to keep is compared with other groups. The memory is therefore
-proportional to the number of memberships and groups, even if many groups have the same members.
+If several groups have the same members, the report recommends which of these groups to keep, and compares only this
+group with other groups. Therefore, the memory is proportional to the number of memberships and groups, even if many
+groups have the same members.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def kept_groups(matrix: MembershipMatrix) -> IndexArray:
     Return, for each group, the code of the group to keep among all groups with the same members.
 
     A group whose name does not contain the word "copy" is preferred. Among such groups, a name without a year is
-    preferred, and then the latest year. If several groups are still equal, the first group is kept.
+    preferred, and then the latest year. If this rule does not select a single group, the first group is kept.
 
     Examples
     --------
@@ -75,7 +76,7 @@ def _order_of_name(name: str) -> tuple[bool, int]:
 @dataclass(frozen=True, eq=False, slots=True)
 class _Relations:
     """
-    The near duplicates and the supersets of groups, no two of which have the same members.
+    The near duplicates and the supersets of groups that all have different members.
 
     `near` contains pairs of near duplicates, and `n_near[a]` is the number of later groups that are near duplicates
     of group a. Group a is a subset of `n_supersets[a]` groups, and `superset[a]` is the smallest of these groups.

@@ -136,7 +136,11 @@ def key_column(columns: Iterable[Hashable]) -> str:
 
 
 class _CellType(NamedTuple):
-    """A parser for the cells of a column, and a description of valid cells. Invalid cells cause a ValueError."""
+    """
+    A parser for the cells of a column, and a description of valid cells.
+
+    The parser raises ValueError if a cell is not valid.
+    """
 
     parse: Callable[[str], Any]
     description: str
@@ -325,12 +329,12 @@ def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataF
 
 
 def has_ended(rows: pd.DataFrame, at: datetime) -> pd.Series:
-    """Return True for each register row whose last day is over at a given time."""
+    """Return True for each register row whose last day has ended by the given time."""
     return rows["valid_to"] + _ONE_DAY <= pd.Timestamp(at)
 
 
 def has_started(rows: pd.DataFrame, at: datetime) -> pd.Series:
-    """Return True for each register row whose first day has started at a given time, or that has no first day."""
+    """Return True for each register row without a first day, or whose first day has started by the given time."""
     return ~(rows["valid_from"] > pd.Timestamp(at))
 
 

@@ -149,7 +149,7 @@ def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame, plans: SuggestedP
 
 
 def _find_shadowed_campaigns(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Find groups with members who get a larger discount from another campaign."""
+    """Find campaigns whose members can get a larger discount from the campaign of another group."""
     reach = campaign_reach(snapshot, known)
     reach_uids = reach["campaign_uid"].fillna(reach["customer_group_uid"])
     group_of_campaign = dict(zip(reach_uids, reach["customer_group_uid"], strict=True))

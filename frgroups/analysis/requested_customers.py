@@ -78,7 +78,7 @@ def read_requested_customers(
 
 
 def _read_audience(reader: _Reader, name: str, customers: Customers) -> _Selection:
-    """Return the customers of an audience. The attribute `audience` of an error contains the name of the audience."""
+    """Return the customers of an audience. If an error is raised, its attribute `audience` contains the name."""
     try:
         return reader.read(customers, f"audiences[{name!r}]", f"the customers of the audience {name!r}")
     except InputError as error:
@@ -88,7 +88,7 @@ def _read_audience(reader: _Reader, name: str, customers: Customers) -> _Selecti
 
 @dataclass(frozen=True, eq=False)
 class _Selection:
-    """Selected customers: a mask over the customers in the snapshot, and the uids of other customers."""
+    """A mask of the selected customers in the snapshot, and the uids of selected customers outside it."""
 
     mask: BoolArray
     others: frozenset[str] = frozenset()

@@ -58,7 +58,7 @@ def compare(left: Values, symbol: str, right: Values | Constant, label: str) -> 
 
 
 def _compare_dates(dates: Values, symbol: str, text: str) -> BoolArray:
-    """Compare dates with the day or the time in a string."""
+    """Compare dates with the day or the time that a string contains."""
     span = parse_span(text, dates.label)
     data = dates.data
     result: BoolArray
@@ -127,9 +127,8 @@ def calculate(left: Values | Constant, symbol: str, right: Values | Constant, la
     """
     Calculate with numbers, dates, and durations, or join text with ``+``.
 
-    At least one operand must be a column. The result is missing if an operand is missing or the divisor is 0. A date
-    in a string can be subtracted from dates, and dates can be subtracted from the string. The string means the start
-    of the day.
+    At least one operand must be a column. The result is missing if an operand is missing or the divisor is 0. In a
+    subtraction of dates, one operand can be a string that contains a date. The string means the start of the day.
     """
     if symbol == "-":
         left, right = _as_date(left, right), _as_date(right, left)

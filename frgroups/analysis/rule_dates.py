@@ -29,7 +29,7 @@ EXAMPLES = "'2026-02-01' for a day, or '2026-02-01T08:00Z' for a time"
 
 
 class Span(NamedTuple):
-    """A period in UTC from a start to an exclusive end. A time is a period of one microsecond."""
+    """A period in UTC from a start to an exclusive end. A time is represented by a period of one microsecond."""
 
     start: np.datetime64
     end: np.datetime64

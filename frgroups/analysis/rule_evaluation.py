@@ -72,8 +72,8 @@ class RuleColumns:
         """
         Return the values of a column or a computed name that a rule contains without backticks.
 
-        If the name is both a column and a computed name, an InputError is raised. Otherwise, a new column could
-        change the meaning of an existing rule.
+        If the name is both a column and a computed name, an InputError is raised. Without this error, a new column
+        could change the meaning of an existing rule.
         """
         if self._computed is None or name not in self._computed:
             return self.values(name)

@@ -49,8 +49,9 @@ def parse_rule(rule: str, columns: Collection[str]) -> ParsedRule:
     Parse a rule into a syntax tree.
 
     The operators ``&`` and ``|`` mean ``and`` and ``or``, with the same precedence, as in `DataFrame.query`. Column
-    names in backticks are replaced by identifiers. Python converts identifiers to the Unicode form NFKC, so a name
-    in another form is also replaced. Otherwise, the name could select another column.
+    names in backticks are replaced by identifiers. A name that is not in the Unicode form NFKC is also replaced,
+    because Python converts identifiers to this form. Without the replacement, the converted name could select another
+    column.
 
     Examples
     --------

@@ -82,7 +82,7 @@ def read_scores(snapshot: Snapshot, uids: pd.Index, order_by: str | pd.Series) -
     snapshot
         The snapshot that contains the customers.
     uids
-        The sorted uids of all customers in the snapshot, and of any other customers.
+        The sorted uids of all customers in the snapshot, and of any customers who are not in the snapshot.
     order_by
         The name of a customer column, or a Series of scores, as in `waterfall`.
 
@@ -149,8 +149,9 @@ def _positions(snapshot: Snapshot, uids: pd.Index, labels: pd.Index) -> IndexArr
     """
     Return the position of each index label in `uids`, or -1 if the label is not the uid of a customer.
 
-    Uids are strings, so numeric labels are row labels of the customers table. The row labels must be complete.
-    Otherwise, a Series with the default index of another table would assign the scores to the wrong customers.
+    Uids are strings, so numeric labels are row labels of the customers table. A Series with row labels must contain
+    all row labels of this table. Without this rule, the scores of a Series with the default index of another table
+    would be assigned to the wrong customers.
     """
     known = to_string_array(uids)
     if pd.api.types.is_integer_dtype(labels):

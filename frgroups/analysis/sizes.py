@@ -91,7 +91,7 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
         DuckDB or Spark, is counted in its query engine.
     universe
         The total number of customers of the tenant. None uses the number set by `Snapshot.with_universe`. If neither
-        is given, only the customers in no group whom `data` contains are counted.
+        is given, customers in no group are counted only if `data` contains them.
 
     Returns
     -------

@@ -90,7 +90,7 @@ def group_verdicts(data: Any, groups: pd.Index) -> pd.Index:
 
 
 def _group_names(groups: pd.Index, *sides: Side) -> pd.Index:
-    """Return the name of each group in the newest snapshot that contains the group, or the uid as a fallback."""
+    """Return each group's name in the newest snapshot that contains the group, or its uid if no name is known."""
     names = groups.to_numpy(dtype=object, copy=True)
     for side in sides:
         if side.named:

@@ -58,7 +58,8 @@ def changed_memberships(old: Any, new: Any) -> Any:
     """
     Return the memberships that are in only one of two frames, as a frame of the same engine.
 
-    The columns are customer_group_uid, customer_uid, change, and still_seen. The order of the rows is not defined.
+    The columns are customer_group_uid, customer_uid, change ("joined" or "left"), and still_seen, which is True if
+    the customer is in any group of `new`. The order of the rows is not defined.
     """
     nw = import_narwhals()
     before, after = read_memberships(old), read_memberships(new)

@@ -39,7 +39,7 @@ class ListSizes(NamedTuple):
     n_customers
         Number of distinct customers in the list.
     invalid_uids
-        First customer uid in the list that the API does not accept, or None.
+        First customer uid in the list that the API does not accept, or None if all uids are valid.
     """
 
     groups: pd.Index

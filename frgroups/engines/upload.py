@@ -56,8 +56,8 @@ def _scan_in_connection(relation: Any, table: pa.Table) -> Any:
     Return an Arrow table as a relation in the connection of another relation.
 
     A relation does not expose its connection, but the method `query` uses the connection. The SQL statement contains
-    the name of the Python variable. If the connection had a table with this name, DuckDB would use the table instead.
-    The returned relation keeps a reference to the Arrow table.
+    the name of the Python variable. If the connection contained a table with the same name as the variable, DuckDB
+    would read that table instead of the Arrow table. The returned relation keeps a reference to the Arrow table.
     """
     frgroups_uploaded_rows = table  # noqa: F841
     try:
