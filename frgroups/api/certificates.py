@@ -30,7 +30,7 @@ def create_tls_context(verify: Verify) -> ssl.SSLContext:
     verify
         True uses the certificates in the file SSL_CERT_FILE or else in the folder SSL_CERT_DIR. If neither variable
         is set, the default certificates are used. False disables the verification. A path specifies a file or folder
-        of certificates. A context is returned unchanged.
+        of certificates. An `ssl.SSLContext` is returned unchanged.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def _context_for_file(path: Path, label: str) -> ssl.SSLContext:
 
 
 def _context_for_folders(folders: list[str], label: str) -> ssl.SSLContext:
-    """Return a TLS context that trusts the certificates in the folders. As in OpenSSL, one valid folder suffices."""
+    """Return a TLS context that trusts the certificates in the folders. At least one must be valid."""
     problems = [_problem_of_folder(Path(folder)) for folder in folders]
     if all(problems):
         raise InputError(

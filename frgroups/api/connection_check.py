@@ -20,8 +20,9 @@ class Check:
     writable
         Whether the client may send writes.
     n_groups
-        Number of groups that the server reports, or the number of groups on the first page if the first page contains
-        more. The number is too low if the server limits its totals. For the exact number, use `load_snapshot`.
+        Total number of groups that the server reports. If the first page contains more groups than this total, the
+        value is the number of groups on the first page. The value is too low if the server limits its totals. For the
+        exact number, use `load_snapshot`.
     page_base
         Number of the first page, usually 0 or 1.
     asked_page_size, granted_page_size

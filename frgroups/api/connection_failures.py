@@ -112,9 +112,9 @@ def explain_failure(
     """
     Return the cause of an exception that httpx raised.
 
-    The result omits the message of the exception, because the message can quote the response or a header. It includes
-    only the status that a proxy returned and the reason why OpenSSL rejected a certificate. If a proxy is specified
-    but not used for this server, the advice names the setting that excludes the server.
+    The message of the exception can quote the response or a header. The result therefore includes only two facts from
+    the exception: the status that a proxy returned, and the reason why OpenSSL rejected a certificate. If a proxy is
+    specified but not used for this server, the advice names the setting that excludes the server.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ class ReplaceableClient:
 
     The number of simultaneous requests is at most the number of workers. A request with a failed connection ends only
     after its httpx client was replaced. Therefore, a pool always has a connection for each of its requests. The pool
-    timeout is an additional protection.
+    timeout limits the waiting time as an additional protection.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class ReplaceableClient:
                 self._release(client)
 
     def close(self) -> None:
-        """Close all connections. A request after this call receives a closed client."""
+        """Close all connections. A request that starts after this call uses a closed client and fails."""
         with self._lock:
             self._is_closed = True
             clients = list(self._n_requests)

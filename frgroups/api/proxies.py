@@ -149,7 +149,7 @@ def _select_system_proxy(scheme: str, host: str) -> ProxySelection:
 
 
 def _unused_variable(scheme: str, environment: Mapping[str, str]) -> str:
-    """Return the reason why no proxy variable applies to a scheme, or "" if no variable contains a proxy."""
+    """Return the reason why the existing proxy variables do not apply to a scheme, or "" if there is no reason."""
     names = sorted(name for name, value in environment.items() if _proxy_key(name) is not None and value.strip())
     for key in (scheme, "all"):
         blank = f"{key}_proxy"
@@ -169,7 +169,7 @@ def _unused_variable(scheme: str, environment: Mapping[str, str]) -> str:
 
 
 def _system_settings() -> dict[str, tuple[None, str]]:
-    """Return the proxy settings of Windows or macOS by key. Each value has None in place of a variable name."""
+    """Return the proxy settings of Windows or macOS by key. The variable name of each setting is None."""
     return {key: (None, value.strip()) for key, value in getproxies().items() if key in _KEYS and value.strip()}
 
 

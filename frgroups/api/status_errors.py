@@ -154,7 +154,7 @@ def describe_rejected(page_number: int | None, *, with_group: bool) -> str:
     page_number
         Number of the requested page, or None if the request does not contain a page number.
     with_group
-        Whether the pages belong to the list of a group's customers instead of the list of groups.
+        True if the request reads the list of a group's customers, and False if it reads the list of groups.
 
     Examples
     --------

@@ -322,7 +322,7 @@ def _expand_home(word: str) -> str:
 
 
 def _duplicate_tenants(tenants: dict[str, Tenant | InputError]) -> list[list[str]]:
-    """Return one list of table names for each tenant that several tables configure."""
+    """Return one list of table names for each tenant that is configured in several tables."""
     names: dict[tuple[str, str], list[str]] = {}
     for name, tenant in tenants.items():
         if isinstance(tenant, Tenant):

@@ -106,7 +106,7 @@ def check_groups(
 
 
 def drift_error(plan: Plan, problems: Mapping[str, str]) -> DriftError:
-    """Return the error for groups that changed too much since planning. `problems` has one sentence per group uid."""
+    """Return the error for groups that have drifted too much. `problems` maps the uid of each group to a sentence."""
     return DriftError(
         f"The plan no longer matches the current state of {len(problems)} of "
         f"{pluralize(len(plan.groups), 'group')}. {' '.join(problems.values())} "
@@ -121,11 +121,11 @@ def check_names(
     """
     Compare the group names and creation times in a plan with those of the current groups.
 
-    The reviewer approved a plan by the names of its groups. If a group was renamed and another group now has the
-    approved name, or a name that a reader can confuse with it, the reviewer approved changes to that other
-    group, so the plan must not be applied. An undo plan reverses changes that were made to the same uids, so its
-    renamed groups are only reported. The plan must not be applied either if, since the plan was created, an existing
-    group received the same name as a new group or a similar name, or a group was deleted and a new group has its uid.
+    The reviewer approved a plan by the names of its groups. If a group was renamed, another group can now have the
+    approved name or a similar name. The reviewer might then have meant the other group, so the plan must not be
+    applied. An undo plan reverses changes to the same uids, so its renamed groups are only reported. The plan must
+    also not be applied if, since the plan was created, an existing group received the name of a group that the plan
+    creates, or a similar name. The same is true if a group was deleted and a new group has its uid.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def _was_recreated(plan: Plan, group: GroupChange, created_at: str) -> bool:
 
 
 def _has_unknown_others(plan: Plan, group: GroupChange, others: list[str], names: dict[str, str]) -> bool:
-    """Return True if the plan's findings omit an existing group whose name equals or resembles a new group's name."""
+    """Return True if an existing group has a new group's name or a similar name, and no finding reports it."""
     reviewed: Counter[str] = Counter()
     for finding in plan.findings:
         if finding.customer_group_uid == group.uid:

@@ -89,7 +89,7 @@ class GroupReader:
         return self.members(group_uid)
 
     def read_back(self, expected: Mapping[str, _Changes]) -> str:
-        """Read groups until their changes are in effect. Return the first error message, or "" without an error."""
+        """Read groups until their changes are in effect. Return the first error message, or "" if none."""
         self._last.clear()  # Discard earlier reads, which cannot confirm the changes.
         errors = self._read_until_in_effect(expected)
         if not errors:

@@ -28,10 +28,11 @@ def deferred_interrupt() -> Iterator[threading.Event]:
     """
     Yield an event that is set by the first Ctrl-C, SIGTERM, or SIGHUP, so that the current request can finish.
 
-    A second signal has the effect that it had before, for example KeyboardInterrupt. A nested call yields the same
+    A second signal has its original effect, for example it raises KeyboardInterrupt. A nested call yields the same
     event, so that one signal stops all plans in a queue. Python installs signal handlers only in the main thread.
-    Therefore, if the function is called in another thread, no signal sets the event. A signal does not set the event
-    if the process ignores the signal, for example because of nohup, or if its handler was not installed by Python.
+    Therefore, if the function is called in another thread, no signal sets the event. Two kinds of signals do not set
+    the event: signals that the process ignores, for example because of nohup, and signals with a handler that was not
+    installed by Python.
     """
     outer = _stop_event.get()
     if outer is not None:

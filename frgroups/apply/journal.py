@@ -57,9 +57,9 @@ class Journal:
     interrupted the last write, the incomplete last line is ignored. The journal contains no contact data and no
     token.
 
-    The checksums cannot detect that complete lines are missing at the end of the file. If there is a receipt, it
-    contains the number of lines, so that missing lines are detected. Without a receipt, the changes in the missing
-    lines have the state `already` if these changes are in effect.
+    The checksums cannot detect that complete lines are missing at the end of the file. A receipt contains the number
+    of lines, so missing lines are detected if there is a receipt. Without a receipt, missing lines are not detected.
+    A change in a missing line then has the state `already` if the change is in effect.
     """
 
     def __init__(self, path: Path) -> None:
@@ -236,7 +236,7 @@ def write_journal(path: Path, lines: Iterable[dict[str, Any]]) -> Path:
 
 
 def _journal_path(plan: Plan, folder: Path) -> Path:
-    """Return the path of a plan's journal, including a file that was renamed because a customer was erased."""
+    """Return the path of a plan's journal, even if the file was renamed because a customer was erased."""
     time = f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}"
     path = folder / f"{time}-{plan.digest[:16]}.jsonl"
     if path.exists():

@@ -38,16 +38,18 @@ class KnownDrift:
     Attributes
     ----------
     later
-        One sentence for each plan that changed a group of this plan after the data of this plan was read, newest plan
-        first.
+        One sentence for each applied plan that changed the same groups after the data of the checked plan was read.
+        The newest plan is first.
     changed
         Sentences about differences that no plan caused: customers who joined or left a group, and new group names.
     is_certain
-        Whether the results of the plans in `later` are known. The results are not known if a run was interrupted.
+        Whether the results of the plans in `later` are known. They are not known if the run of such a plan was
+        interrupted.
     n_in_effect
-        Number of changes of this plan that are already in effect according to the newer data.
+        Number of changes of the checked plan that are already in effect according to the newer data.
     in_effect_at
-        Time at which the groups of these changes were last read, or None if there are no such changes.
+        Time of the last read of the groups with changes that are already in effect, or None if there are no such
+        changes.
     problems
         Reasons why `apply_plan` would raise DriftError, keyed by group uid.
     violations
@@ -189,7 +191,7 @@ def _has_verified_groups(snapshot: Snapshot) -> bool:
 
 
 def _unexplained_changes(plan: Plan, newer: NewerData, causes: Sequence[Cause]) -> list[str]:
-    """Return sentences about differences between a plan's groups and newer data that no applied plan caused."""
+    """Return sentences about the changes since a plan's data was read that no applied plan caused."""
     caused = {(cause.customer_group_uid, cause.customer_uid) for cause in causes}
     names = {} if newer.snapshot is None else newer.snapshot.matrix.names_by_uid
     sentences = []
@@ -218,7 +220,7 @@ def _unexplained_changes(plan: Plan, newer: NewerData, causes: Sequence[Cause]) 
 
 def _is_in_plan(plan: Plan, newer: NewerData, cause: Cause) -> bool:
     """
-    Return True if a change of another plan was already in effect when the data of a plan was read.
+    Return True if a plan's data already contains a change that another plan made.
 
     This check is needed because the groups of an undo plan can have data from different times. `snapshot_taken_at` is
     the oldest of these times.

@@ -132,7 +132,7 @@ def _receipt_of_complete_apply(journal: Journal) -> Receipt | None:
 
 
 def _check_same_journal(plan: Plan, journal: Journal) -> None:
-    """Raise InputError if the plan was started with a journal in another folder or its journal is missing."""
+    """Raise InputError if the plan was started with a journal in another folder, or if the journal is missing."""
     registered = registered_journal(plan)
     if registered is None or (registered == journal.path and registered.exists()):
         return
@@ -155,9 +155,9 @@ def check_not_reverted(plan: Plan, journal: Journal) -> None:
     """
     Raise PlanBlockedError if the plan was undone, even if the run of the plan was incomplete.
 
-    A plan also counts as undone if several partial undos together have reversed all its changes.
-    Applying or resuming an undone plan would repeat the changes that the undo plan has reverted. A receipt with
-    verified changes would be misleading, because these changes are no longer in effect.
+    A plan also counts as undone if several partial undos together have reversed all its changes. Applying or resuming
+    an undone plan would repeat the changes that the undo plan has reverted. The receipt of the plan must not be
+    returned either, because its verified changes are no longer in effect.
     """
     undo = reverted_by(plan) or _undone_in_parts_by(plan, journal)
     if not undo:
@@ -209,7 +209,7 @@ def _check_not_partly_reverted(plan: Plan, journal: Journal) -> None:
 
 
 def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:
-    """Raise CorruptFileError if a receipt belongs to another plan or its journal has lost lines."""
+    """Raise CorruptFileError if a receipt belongs to another plan, or if lines are missing from the journal."""
     if not journal.state.has_digest(receipt.plan.digest) and not receipt.erasure_id:
         raise CorruptFileError(
             f"{journal.receipt_path} is the receipt of plan {receipt.plan.digest[:12]}, but the receipt of plan "
@@ -262,8 +262,8 @@ def later_findings(plan: Plan, *, is_for_reviewer: bool = False) -> list[Finding
     """
     Return the blocking findings that a plan did not have when it was created.
 
-    Such a finding is caused by customers who have been added to the suppression list, or by a wrong clock of a
-    machine. The messages for a reviewer do not contain the path of the suppression list.
+    Such a finding occurs if customers were added to the suppression list, or if the clock of a machine is wrong. The
+    messages for a reviewer do not contain the path of the suppression list.
     """
     path = "" if is_for_reviewer else f" {suppression_list_path(plan)}"
     return [*_newly_suppressed(plan, path), *_times_in_future(plan, datetime.now(UTC))]
@@ -273,9 +273,8 @@ def check_windows(plan: Plan, override: Override | None) -> Override | None:
     """
     Return the override that is required to apply a plan now, or None if no override is required.
 
-    Raise ApplyWindowError if a freeze or the apply windows do not allow the plan to be applied and no valid override
-    exists. The windows apply only to the start of a run. A run that has sent a request continues after the window
-    closes.
+    Raise ApplyWindowError if plans cannot be applied at this time and the plan has no valid override. The windows
+    apply only to the start of a run. A run that has sent a request continues after the window closes.
     """
     now = datetime.now(UTC)
     state = read_windows(plan).state(now)
@@ -321,7 +320,7 @@ def check_original_not_undone(plan: Plan) -> None:
 
 def _times_in_future(plan: Plan, now: datetime) -> list[Finding]:
     """
-    Return a blocking finding if the creation time of a plan is in the future, and one if the time of its data is.
+    Return blocking findings if the creation time of a plan or the time of the plan's data is in the future.
 
     If the data is newer than the plan, the plan already contains a finding about the time of the data.
     """

@@ -126,9 +126,10 @@ class PlanEntry:
         """
         Command line for the next step, or "" if there is no next step or the required file is not known.
 
-        An applied plan can be undone, unless it is an undo plan or made no changes. If the server rejected changes,
-        the next step is to list them. If a plan has several usable approvals, the operator must select one. If the
-        members have changed, or an equal plan was applied, the next step is to load the tenant for a new plan.
+        The next step for an applied plan is to undo the plan, unless the plan is an undo plan or made no changes. If
+        the server rejected changes, the next step is to list them. If a plan has several usable approvals, the
+        operator must select one. If the members have changed, or an equal plan was applied, the next step is to load
+        the tenant for a new plan.
         """
         steps = {
             "pending": self._command("approve", self.path, " --by NAME"),
@@ -155,7 +156,7 @@ class PlanEntry:
         return f" --tenant {shell_argument(self.tenant)}" if self.tenant else ""
 
     def _resume_command(self) -> str:
-        """Return the next command for an interrupted run. A run that cannot be resumed can only be finalized."""
+        """Return the next command for an interrupted run. If the run cannot be resumed, the command finalizes it."""
         if self.must_be_finalized:
             return self._apply_command(" --finalize")
         if self.is_rejected:
@@ -184,7 +185,7 @@ class PlanEntry:
 
     def _command(self, name: str, path: Path | None, options: str = "") -> str:
         """
-        Return a command for a plan file or a receipt, or "" if its path is not known.
+        Return a command for a plan file or a receipt, or "" if the path of the file is not known.
 
         The argument is the digest if the file is in the data folder and no other file has the same digest. Otherwise,
         the argument is the path.
@@ -198,10 +199,10 @@ class PlanEntry:
 
 def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[PlanEntry]:
     """
-    Yield the other waiting plans that change a group of this waiting plan.
+    Yield the other waiting plans that change at least one of the groups that this plan changes.
 
-    Plan files with the same digest make the same changes, so these files are treated as one plan. Other files with
-    the digest of this plan are not yielded. If another plan has several files, the plan is yielded once.
+    Plan files with the same digest make the same changes, so they count as one plan. Therefore, files with the digest
+    of this plan are not yielded, and another plan with several files is yielded once.
     """
     if entry.state not in WAITING:
         return
@@ -222,8 +223,8 @@ def conflict_sentences(conflicts: Iterable[tuple[Plan, PlanEntry]]) -> list[str]
     """
     Return a warning for each pair of waiting plans that change the same group.
 
-    Each pair of digests is named once. At most `MAX_CONFLICTS` warnings are returned. If there are more conflicts,
-    an additional sentence states the number of conflicts that are not listed.
+    A pair of plans is listed once, even if a plan has several files. At most `MAX_CONFLICTS` warnings are returned.
+    If there are more conflicts, an additional sentence states the number of conflicts that are not listed.
     """
     sentences: dict[frozenset[str], str] = {}
     for plan, other in conflicts:

@@ -86,10 +86,10 @@ def list_plans(
     """
     Return a table of the plans in the data folder with the state of each plan.
 
-    The table contains the plans in the queue, in the folder `plans`, the plans that the command line saved with
-    `--out`, and the plans that were started or applied with this data folder. A plan that Python code saved to
-    another folder is listed only after it was started. A plan file that cannot be read is left out, and a warning is
-    logged.
+    The table contains the plans in the queue and in the folder `plans`. It also contains the plans that the command
+    line saved with `--out`, and the plans that were started or applied with this data folder. A plan that Python code
+    saved to another folder is listed only after it was started. A plan file that cannot be read is left out, and a
+    warning is logged.
 
     Parameters
     ----------
@@ -144,8 +144,8 @@ def plan_entries(
     """
     Return the plans in the data folder, newest plan first, with their states and conflicts.
 
-    If no tenant is selected, a plan whose state cannot be determined is left out, and a warning is logged. If the
-    caller also reads decisions, pass the caller's reader as `reader`, so that each file is read once.
+    If no tenant is selected, a plan whose state cannot be determined is left out, and a warning is logged. A caller
+    that also reads decisions can pass its own reader as `reader`, so that each decision file is read once.
     """
     readers = _Readers(reader or DecisionReader())
     entries: dict[tuple[str, datetime], PlanEntry] = {}
@@ -172,7 +172,7 @@ def plan_entries(
 
 @contextmanager
 def _skipped_on_error(tenant_uid: str | None) -> Iterator[None]:
-    """Log an error in the `with` block as a warning. If a tenant was selected, raise the error instead."""
+    """Log an error of the `with` block as a warning, or raise the error if a tenant was selected."""
     try:
         yield
     except FrgroupsError as error:
@@ -289,9 +289,10 @@ def _run_of(plan: Plan, readers: _Readers) -> JournalState | None:
 
 def _count_done(receipt: Receipt | None, journal: Journal | None) -> int:
     """
-    Return the number of an interrupted run's changes that are in effect. Pass None for a damaged journal.
+    Return the number of changes in the plan of an interrupted run that are in effect.
 
-    If a run is killed, it writes no receipt. The changes of this run are then recorded only in the journal.
+    If a run is killed, it writes no receipt. The changes of this run are then recorded only in the journal. If the
+    journal is damaged, pass None.
     """
     done: set[Item] = set()
     without_effect: set[Item] = set()
@@ -304,7 +305,7 @@ def _count_done(receipt: Receipt | None, journal: Journal | None) -> int:
 
 
 def _resumed_receipt(plan: Plan, state: State, read: ReadRegistry) -> Path | None:
-    """Return the receipt of a waiting undo plan's original plan if the run of the original plan was resumed."""
+    """Return the original plan's receipt if its run was resumed after a waiting undo plan was created."""
     if state not in WAITING:
         return None
     try:
@@ -321,7 +322,7 @@ def _readable_receipt(path: Path | None, readers: _Readers) -> Receipt | None:
 
 def conflicting_plans(plan: Plan, reader: DecisionReader | None = None) -> list[PlanEntry]:
     """
-    Return the other waiting plans in the data folder that change a group of this plan, newest plan first.
+    Return the other waiting plans that change at least one of the groups of a plan, newest plan first.
 
     A blocked plan cannot be applied, so it has no conflicts. `reader` is the argument of `plan_entries`.
     """
@@ -406,10 +407,11 @@ def _rejection_of(plan: Plan, own_folder: list[Path], reader: DecisionReader) ->
 
 def stored_plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> list[Path]:
     """
-    Return the paths of the plan files that `list_plans` lists.
+    Return the paths of the plan files that `list_plans` reads.
 
-    The files are in the queue, in the folder `plans`, in the registry of started plans, or in the list of plans that
-    were saved with the option `--out`. None selects all tenants or all hosts.
+    The function searches for plan files in the queue and in the folder `plans`. It also uses the registry of started
+    plans and the list of plans that were saved with the option `--out`. If `tenant_uid` or `base_url` is None, the
+    plans of all tenants or all hosts are included.
     """
     started = [path for path in map(locate_plan, registered_plan_files(tenant_uid, base_url)) if path.exists()]
     saved = saved_plan_files(tenant_uid, base_url)

@@ -49,7 +49,7 @@ def plan_notices(
     drift
         Differences between the data of the plan and newer data.
     entry
-        Entry of the plan, whose notices are also returned. None if the state of the plan is not known.
+        Entry of the plan. The notices of the entry are also returned. None if the state of the plan is not known.
     is_waiting
         Whether a decision about the plan is possible. Otherwise, only withdrawn rejections are returned.
     reader
@@ -116,7 +116,7 @@ def _approvals(plan: Plan, reader: DecisionReader, times: ApplyTimes) -> Iterato
 
 
 def _later_changes(plan: Plan, drift: KnownDrift) -> Iterator[Notice]:
-    """Yield warnings if the groups have changed since the data of this plan was read."""
+    """Yield warnings if the groups of a plan have changed since the plan's data was read."""
     outdated = (
         "The numbers on this page are out of date, because they are from the data read at "
         f"{format_utc(plan.snapshot_taken_at)}."

@@ -125,8 +125,8 @@ def review_state(plan: Plan, *, cache: Cache = None) -> ReviewState:
     """
     Determine the state of a plan for its review without sending requests.
 
-    A decision is possible only if `apply_plan` would apply the approved plan, as far as the data folder shows. If a
-    damaged file prevents this check, no decision is possible.
+    A decision is possible only if no file in the data folder shows that `apply_plan` would reject the approved plan.
+    If a damaged file prevents this check, no decision is possible.
 
     Parameters
     ----------

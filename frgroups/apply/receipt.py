@@ -78,7 +78,8 @@ class Receipt:
     states
         State of each change. The keys contain a group uid, a customer uid, and "add" or "remove".
     details
-        The server's message, or the reason why a change was not sent. Only changes with a message are included.
+        The server's message, or the reason why a change was not sent. Changes without a message or a reason are
+        omitted.
     members_after
         Members of each group in the plan at the last read.
     consistent_groups

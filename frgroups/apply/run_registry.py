@@ -60,7 +60,8 @@ def registered_journal(plan: Plan, read: ReadRegistry = read_registry) -> Path |
     """
     Return the path of the journal with which a plan was started, or None if the plan is not registered.
 
-    `read` replaces the function `read_registry`, so that the caller can read each registry only once.
+    A caller can pass a version of `read_registry` that caches its results as `read`, so that each registry is read
+    once.
     """
     for entry in _entries_of(plan, plan.digest, read):
         if "journal" in entry and entry["planned_at"] == plan.planned_at.isoformat():
@@ -90,8 +91,9 @@ def registered_plan_files(tenant_uid: str | None = None, base_url: str | None = 
     """
     Return the paths of the plan files that were started from this data folder.
 
-    None selects all tenants or all hosts. If no tenant is selected, an unreadable registry is skipped with a warning,
-    so that the damaged file of one tenant does not hide the plans of the other tenants.
+    If `tenant_uid` or `base_url` is None, the files of all tenants or all hosts are included. If no tenant is
+    selected, an unreadable registry is skipped with a warning, so that the damaged file of one tenant does not hide
+    the plans of the other tenants.
     """
     files = []
     for path in _registry_paths(tenant_uid, base_url):
@@ -171,13 +173,13 @@ def original_undone_by(undo: Plan, read: ReadRegistry = read_registry) -> str:
 
 
 def _latest_undo(plan: Plan, key: str, read: ReadRegistry) -> str:
-    """Return the digest of the latest undo plan that is registered under a key, or an empty string."""
+    """Return the digest of the latest undo plan in the registry entries that contain the key, or ""."""
     return next(reversed(_registered_undos(plan, key, read)), "")
 
 
 def _registered_undos(plan: Plan, key: str, read: ReadRegistry) -> list[str]:
     """
-    Return the digests of the undo plans that are registered under a key, oldest first.
+    Return the digests of the undo plans in the registry entries that contain the key, oldest first.
 
     Several plans can have the same digest, and an undo plan refers only to a digest. An undo plan therefore applies
     to each plan with this digest that was registered before the undo plan. If a plan with this digest is not
@@ -205,7 +207,7 @@ def _count_until_start(entries: Sequence[_Entry], planned_at: datetime | None = 
 
 
 def _active_undos(entries: Iterable[_Entry], key: str) -> list[_Entry]:
-    """Return the entries of undo plans that are registered under a key and were not canceled, oldest first."""
+    """Return the entries that contain the key and belong to undo plans that were not canceled, oldest first."""
     active: list[_Entry] = []
     for entry in entries:
         if key in entry and entry not in active:

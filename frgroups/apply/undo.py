@@ -50,12 +50,12 @@ def plan_undo(
     """
     Create a plan that undoes the verified changes of a receipt.
 
-    The undo plan must be approved and applied like any other plan. Other changes remain. The plan starts from the
-    newest data about each group: the receipt, a later receipt, or the snapshot. The undo plan leaves out changes that
-    this data shows to be no longer in effect. A group that the applied plan created is not deleted. Customers who are
-    now on the suppression list are not added again. The undo plan has findings for changes that were sent but not
-    confirmed, for changes of erased customers, and for a partial undo of the same plan. If the plan was already
-    undone completely, the undo plan is blocked.
+    The undo plan must be approved and applied like any other plan. Changes that are not verified in the receipt are
+    not undone. The plan starts from the newest data about each group: the receipt, a later receipt, or the snapshot.
+    Changes that are no longer in effect according to this data are left out. A group that the applied plan created is
+    not deleted. Customers who are now on the suppression list are not added again. The undo plan has findings for
+    changes that were sent but not confirmed, for changes of erased customers, and for a partial undo of the same
+    plan. If the plan was already undone completely, the undo plan is blocked.
 
     A customer whom the applied plan removed is added again. The undo plan therefore has the same findings about its
     customers as a plan of `plan_memberships`, for example about price lists and withdrawn consents.
@@ -315,8 +315,8 @@ def _exact_limits(changes: Sequence[GroupChange], applied: Limits) -> Limits:
     """
     Return limits that allow exactly the planned changes.
 
-    An undo must always be possible. Therefore, the limits that depend on the tenant or on other plans are off, for
-    example the shares and the removals within 24 hours. The limits for drift and for the age of the plan remain.
+    An undo must always be possible. Therefore, the limits that depend on the tenant or on other plans are disabled,
+    for example the shares and the removals within 24 hours. The limits for drift and for the age of the plan remain.
     """
     removals = sum(len(change.remove) for change in changes)
     additions = sum(len(change.add) for change in changes)

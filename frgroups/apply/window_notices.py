@@ -41,7 +41,8 @@ class ApplyTimes:
         """
         Return the time until which the plan can be applied with an approval that expires at `until`.
 
-        If the approval or the plan expires during a freeze, the result is the start of the freeze. None means no end.
+        If the approval or the plan expires during a freeze, the result is the start of the freeze. None means that
+        the time is not limited.
         """
         end = min((time for time in (until, self.expires) if time is not None), default=None)
         for freeze in sorted(self.windows.freezes, key=lambda freeze: freeze.end, reverse=True):

@@ -128,8 +128,8 @@ class Member(CustomerReferences, frozen=True):
     """
     Customer record without names, addresses, and notes.
 
-    `load_snapshot` reads customers as this record type by default. The snapshot then contains only whether a customer
-    has an email address, mobile number, loyalty id, or VAT number, and not the values.
+    `load_snapshot` reads customers as this record type by default. The snapshot then records whether a customer has
+    an email address, mobile number, loyalty id, or VAT number. It does not contain the values.
     """
 
     external_id: str | None = None
