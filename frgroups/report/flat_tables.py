@@ -131,7 +131,7 @@ def name_campaigns(table: pd.DataFrame) -> pd.DataFrame:
     Replace each campaign uid in the column shadowed_by with the name of the campaign's group.
 
     A campaign that the table does not contain is not replaced. A campaign without a uid is identified by the uid of
-    its group. If several campaigns have the same name, the name is not used.
+    its group. If several campaigns have the same name, the uid is appended to the name.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def name_campaigns(table: pd.DataFrame) -> pd.DataFrame:
 
 def has_group_uids(table: pd.DataFrame) -> bool:
     """
-    Return True if a table contains group uids in a column, or tuples of group uids.
+    Return True if a table has a column of group uids, or a column `groups` with tuples of group uids.
 
     Examples
     --------

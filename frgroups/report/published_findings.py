@@ -23,7 +23,11 @@ _OTHER_NUMBERS = re.compile(r"\d{4}-\d\d-\d\d|[\d.,]+%|\d+ rereads?|Number of ot
 
 
 def published_findings(findings: pd.DataFrame, min_count: int) -> tuple[ReportedFinding, ...]:
-    """Return the first findings of each type. The last of these findings names the groups of the omitted findings."""
+    """
+    Return the first findings of each type.
+
+    If a type has more findings, the last returned finding of this type names the groups of the omitted findings.
+    """
     published = []
     for _, rows in findings.groupby(["severity", "finding"], sort=False):
         listed = [_published_finding(row, min_count) for row in iter_rows(rows.head(MAX_FINDINGS_PER_TYPE))]

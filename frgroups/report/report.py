@@ -77,9 +77,9 @@ def save_report(
     GroupNotFoundError
         A group in `groups` is unknown, or its name is not unique.
     InputError
-        `path` does not end in .html or .htm, the file cannot be written, `before` is missing, not older, or a
-        snapshot of another tenant, `personal` is True and the snapshot contains no names, or an argument has a wrong
-        type.
+        `path` does not end in .html or .htm, the file cannot be written, `uids` or `personal` is True without
+        `before`, `before` is not an older snapshot of the same tenant, `personal` is True and the snapshot contains
+        no names, or an argument has a wrong type.
 
     See Also
     --------

@@ -248,7 +248,7 @@ def _compare_ends(history: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp
 
 
 def _stored_between(data: ReportData) -> list[str]:
-    """Return the folders of the newest stored snapshots between the report's `before`, if any, and its `snapshot`."""
+    """Return the folders of the newest stored snapshots before `data.snapshot` and, if given, after `data.before`."""
     stored = list_snapshots(tenant_uid=data.snapshot.tenant_uid)
     is_between = is_from_host(stored, data.snapshot.base_url) & (stored["taken_at"] < data.snapshot.taken_at)
     if data.before is not None:

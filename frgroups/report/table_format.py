@@ -171,7 +171,7 @@ def _is_empty(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def _has_suppressed_counts(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return a mask of the columns of counts or shares in a table with suppressed rows."""
+    """Return a mask of the columns that can contain suppressed values: counts and shares, if a row is suppressed."""
     has_suppressed_rows = bool(_suppressed_rows(table).any())
     return np.array([has_suppressed_rows and _can_be_suppressed(str(name)) for name in table.columns], dtype=bool)
 

@@ -112,7 +112,7 @@ def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = No
 
 
 def other_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[Rejection]:
-    """Return the rejections in the given folders that apply to plans with other changes than the given plan."""
+    """Return the rejections in the given folders that match neither the digest nor the changes of a plan."""
     key = changes_key(plan)
     contents = [file.content for file in _files_in(folders, scan)]
     return [
@@ -173,7 +173,7 @@ def rejection_in(content: Mapping[str, Any]) -> Rejection:
 
 
 def nonblank(reason: str) -> str:
-    """Return a reason, or "" if the reason contains only spaces and invisible characters."""
+    """Return a reason unchanged, or return "" if it contains only spaces and invisible characters."""
     return reason if clean_text(reason) else ""
 
 
@@ -266,7 +266,7 @@ def check_texts(content: Mapping[str, Any], path: str | Path) -> None:
 
 def check_applies(content: Mapping[str, Any], plan: Plan, path: str | Path) -> None:
     """
-    Raise NotApprovedError if an approval file contains impossible times or the hash of other changes.
+    Raise NotApprovedError if a file has impossible times, or if its hash does not match the plan's changes.
 
     The checksum does not prove that frgroups wrote the file. Therefore, values that neither `approve_plan` nor the
     review page can write are rejected.

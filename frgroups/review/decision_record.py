@@ -58,7 +58,7 @@ class Rejection:
     by, reason, at
         Name of the reviewer, reason, and time of the rejection.
     is_part
-        True if the rejected plan makes only some of the changes of the blocked plan.
+        True if the blocked plan makes all changes of the rejected plan and also further changes.
     """
 
     digest: str
@@ -69,7 +69,7 @@ class Rejection:
 
     @property
     def id(self) -> str:
-        """Hash that identifies the rejection. It excludes the digest and the reason, which an erasure can change."""
+        """Hash that identifies the rejection, excluding the digest and the reason, which an erasure can change."""
         return sha256(canonical_json([self.by, self.at]))[:16]
 
     def message(self, plan: Plan) -> str:
@@ -145,7 +145,7 @@ def changes_key(plan: Plan) -> str:
     The hash covers the tenant, the host, the groups to create, and the sorted operations. It does not cover the
     limits, the mode, the purpose, the current members, and the planning time. A rejection therefore also blocks a
     plan that makes the same changes with other limits, or after other customers have joined or left. A plan with
-    further changes has another hash. To block such a plan, `DecisionRecord.keys_of` compares the single changes.
+    further changes has another hash. To block such a plan, `DecisionRecord.keys_of` compares the individual changes.
     """
     return _key_of(plan, plan.groups)
 
@@ -191,17 +191,17 @@ class DecisionRecord:
     entries: tuple[Entry, ...] = ()
 
     def known_ids(self, key: str | None = None) -> set[str]:
-        """Return the ids of the rejections with the given changes key, or all ids. Include withdrawn rejections."""
+        """Return the ids of all rejections, including withdrawn ones. If `key` is given, select by changes key."""
         rejected = (entry for entry in self.entries if entry["event"] == "rejected")
         return {entry["id"] for entry in rejected if key in (None, entry["changes"])}
 
     def keys_of(self, plan: Plan) -> dict[str, bool]:
         """
-        Return a dictionary with the changes keys of all rejections that block a plan or blocked it before withdrawal.
+        Return the changes keys of the rejections that apply to a plan, including withdrawn rejections.
 
         The first key is the changes key of the plan itself. The other keys belong to rejected plans whose changes are
-        all in the plan. A value is True if the plan also makes changes that the rejected plan does not make. See
-        `changes_key`.
+        all in the plan. The value of a key is True if the plan also makes changes that the rejected plan does not
+        make. See `changes_key`.
         """
         return self._keys_of(plan, PlanComparison(plan))
 
@@ -239,12 +239,12 @@ class DecisionRecord:
 
     def similar_creations(self, plan: Plan) -> list[tuple[Rejection, str, str]]:
         """
-        Return the rejections in force of plans that create a group with a name similar to a new group of `plan`.
+        Return the rejections in force of other plans whose new groups have names similar to the new groups of `plan`.
 
         Each tuple contains a rejection, the name of the plan's group, and the recorded name of the rejected group.
         Rejections that block the plan are omitted. A rejected group is also omitted if the plan makes some of the
-        group's rejected changes. Each pair of groups occurs once per rejected plan, with the newest rejection of the
-        rejected plan.
+        group's rejected changes. If a plan was rejected several times, each pair of groups is returned only with the
+        newest of these rejections.
         """
         created = [(group.name, comparison_keys(group.name)) for group in plan.groups if group.create]
         if not created:
@@ -280,7 +280,7 @@ class DecisionRecord:
                 yield entry
 
     def withdrawals(self, plan: Plan) -> list[Withdrawal]:
-        """Return the withdrawals of all rejections that would otherwise block a plan, oldest first."""
+        """Return the withdrawals of the rejections that blocked a plan, oldest first."""
         keys = self.keys_of(plan)
         rejections = {
             (entry["changes"], entry["id"]): replace(_rejection(entry), is_part=keys[entry["changes"]])
@@ -295,9 +295,10 @@ class DecisionRecord:
 
     def withdrawn_at(self, *keys: str) -> datetime | None:
         """
-        Return the time until which approvals are obsolete, or None if no rejection of the changes was withdrawn.
+        Return the time that an approval must follow to be valid, or None if no rejection was withdrawn.
 
-        An approval of the given changes is obsolete if it is not later than this time.
+        The arguments select the rejections by their changes keys. An approval that was given at or before the
+        returned time is obsolete.
 
         The result is normally the time of the last withdrawal. If the clock of a reviewer's machine is ahead, the
         last rejection can have a later time, which is then the result. The result is at most `CLOCK_TOLERANCE` after

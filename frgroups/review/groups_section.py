@@ -15,7 +15,11 @@ MIN_CHANGE_WIDTH = 6  # Minimum width of a bar segment in thousandths of the bar
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Widths of a bar's two segments in thousandths: unchanged members, and members who join or leave."""
+    """
+    Widths of the two segments of a bar, in thousandths of the full width.
+
+    The segment `stay` shows the members who stay. The segment `change` shows the members who join or leave.
+    """
 
     stay: int
     change: int
@@ -26,7 +30,7 @@ class GroupPicture:
     """
     Description, member counts, and bars of a group on the review page.
 
-    If the plan was started, the numbers describe its run. `n_after` is None if the group was not read again.
+    If the plan was started, the numbers describe its run. `n_after` is None if the group was not read after the run.
     """
 
     sentence: str

@@ -44,7 +44,8 @@ def large_change_sentences(plan: Plan) -> list[str]:
     """
     Return a sentence for each group with a large change, sorted by share in descending order.
 
-    At most `MAX_LARGE_CHANGES` groups are named. If more groups are affected, the last sentence states their number.
+    At most `MAX_LARGE_CHANGES` groups have a sentence. If more groups have a large change, the last sentence states
+    the number of the remaining groups.
     """
     large = [group for group in plan.groups if large_change_text(group)]
     large.sort(key=lambda group: -max(len(group.remove), len(group.add)) / len(group.baseline))

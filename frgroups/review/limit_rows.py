@@ -88,8 +88,10 @@ def limit_rows(plan: Plan, *, can_decide: bool = True) -> list[LimitRow]:
     Return the rows of the limits table, including limits that are checked when the plan is applied.
 
     Each limit in `off_limits` has its own row with the result "off". Therefore, a limit per group that is off for
-    only some groups has two rows. If `can_decide` is False, the rows do not announce values that are known only when
-    the plan is applied, because the plan cannot be applied or was already started.
+    only some groups has two rows.
+
+    Some values are known only when the plan is applied. By default, their cells state this. If `can_decide` is False,
+    the cells contain `NOT_STATED`, because the plan cannot be applied or was already started.
     """
     off: dict[str, list[OffLimit]] = {}
     for limit in off_limits(plan):
@@ -121,7 +123,7 @@ def _row(plan: Plan, check: LimitCheck, result: LimitResult) -> LimitRow:
 
 
 def _off_row(plan: Plan, check: LimitCheck, limit: OffLimit) -> LimitRow:
-    """Return the row of a limit that is off. The displayed value is computed from the groups without the limit."""
+    """Return the row of a limit that is off. The value is computed from the groups for which it is off."""
     if limit.suffix:
         check = next(
             of_groups
@@ -135,7 +137,7 @@ def _off_row(plan: Plan, check: LimitCheck, limit: OffLimit) -> LimitRow:
 
 
 def result_texts(plan: Plan, *, can_decide: bool) -> dict[LimitResult, str]:
-    """Return the text for each result of a limit check. A plan without changes has no later checks."""
+    """Return the text for each result of a limit check. For an empty plan, "later" means that no check is needed."""
     if plan.is_empty:
         return RESULT_TEXTS | {"later": "Not needed"}
     return RESULT_TEXTS if can_decide else RESULT_TEXTS | {"later": "Checked when a plan is applied"}
@@ -193,7 +195,7 @@ def _additions_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:
 
 
 def _other_groups(check: LimitCheck) -> str:
-    """Return words that relate the group in a limit row to the other groups, for example " and 2 more groups"."""
+    """Return the end of a limit row's text, which describes the other groups, such as " and 2 more groups"."""
     text = ""
     n_over = check.n_over - 1
     if n_over > 0:

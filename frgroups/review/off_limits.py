@@ -1,4 +1,8 @@
-"""Find the limits of a plan that are off, for the limits table, the sentences, and the warnings of a review."""
+"""
+Find the disabled limits of a plan.
+
+The limits table, the sentences, and the warnings of a review use the result.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,8 @@ class OffLimit:
     rule
         Name of the limit.
     groups
-        Groups for which the limit is off. A limit of the complete plan is off for all groups to which it applies.
+        Groups for which the limit is off. If the limit applies to the complete plan, these are all groups with
+        changes that the limit counts.
     suffix
         Text with the names of the groups, or "" if the limit is off for all groups to which it applies.
     """
@@ -39,8 +44,8 @@ def off_limits(plan: Plan) -> list[OffLimit]:
     """
     Return the limits that are off for at least one change in a plan, including the separate limits of groups.
 
-    A limit that is off by default is not included. If the limits of an undo plan allow exactly its changes, its other
-    limits for removals and additions are not included either.
+    A limit that is off by default is not included. For an undo plan with limits that equal the numbers of its
+    changes, no limit for removals or additions is included.
 
     Examples
     --------

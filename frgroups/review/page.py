@@ -187,8 +187,8 @@ def _first_findings(findings: Sequence[Finding], limits: Limits) -> list[Finding
     """
     Return the findings for the top of the page, most important first.
 
-    The list contains the blocking findings, followed by one finding for each of the most important other rules. The
-    findings with a rule in `TOP_RULES` are shown separately.
+    The list contains the first blocking findings, followed by one finding for each of the most important other rules.
+    Warnings with a rule in `TOP_RULES` are omitted, because the page shows them in a separate list.
     """
     by_rule: dict[str, list[Finding]] = {}
     blocking = []

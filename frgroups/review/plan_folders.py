@@ -33,8 +33,8 @@ def is_folder_of(name: str, tenant_uid: str | None, base_url: str | None) -> boo
     """
     Return True if a folder or file with this name in the data folder might belong to a tenant.
 
-    None as `tenant_uid` or `base_url` selects all tenants or all hosts. If the name contains no tenant, the function
-    returns True, because the folder or file might belong to any tenant.
+    If `tenant_uid` or `base_url` is None, the names of all tenants or all hosts match. If the name contains no
+    tenant, the function returns True, because the folder or file might belong to any tenant.
     """
     tenant, host = parse_tenant_folder(name)
     is_other_tenant = tenant_uid is not None and tenant != tenant_uid

@@ -193,7 +193,7 @@ def readable_operations(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def has_details(table: pd.DataFrame) -> BoolArray:
-    """Return a mask of the operations with customer details. If no operation has details, all values are True."""
+    """Return a mask that is True for operations with customer details, or for all operations if none has details."""
     mask = np.zeros(len(table), dtype=np.bool_)
     for column in {NAME, *FACT_COLUMNS} & set(table):
         mask |= (table[column] != "").to_numpy(dtype=np.bool_)
@@ -203,7 +203,7 @@ def has_details(table: pd.DataFrame) -> BoolArray:
 
 
 def empty_columns(table: pd.DataFrame) -> list[str]:
-    """Return the optional columns of an operations table in which all values are empty."""
+    """Return the names of an operations table's optional columns that have no value in any row."""
     optional = [name for name in (NAME, "finding", "result_detail", *FACT_COLUMNS) if name in table]
     return [name for name in optional if (table[name] == "").all()]
 
@@ -271,7 +271,11 @@ def _n_customers(plan: Plan) -> int:
 
 
 def customers_sentence(plan: Plan, results: RunResults | None = None) -> str:
-    """Describe the number of affected customers, or return "". After a run, count customers who joined or left."""
+    """
+    Describe the number of affected customers, or return "" if the plan affects no customer.
+
+    If `results` is given, the sentence states how many of these customers joined or left a group in the run.
+    """
     n_customers = _n_customers(plan)
     if not n_customers:
         return ""
@@ -428,10 +432,10 @@ def finding_text(finding: Finding) -> str:
 
 def top_warnings(plan: Plan) -> list[str]:
     """
-    Return the messages that a review shows first: groups that lose all members, and empty lists.
+    Return the messages that a review shows first, about emptied groups and about empty lists of customers.
 
-    At most `MAX_TOP_WARNINGS` messages are returned. If more groups are affected, the last sentence states their
-    number. The largest groups come first.
+    The messages about the largest groups are first. At most `MAX_TOP_WARNINGS` messages are returned. If there are
+    more, an additional sentence states the number of the remaining groups.
     """
     findings = [finding for finding in plan.findings if finding.rule in TOP_RULES]
     findings.sort(key=lambda finding: -finding.n)

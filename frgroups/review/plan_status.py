@@ -17,7 +17,7 @@ from frgroups.review.run_results import STATE_TEXTS, RunResults
 @dataclass(frozen=True, slots=True)
 class PlanStatus:
     """
-    Reason why no decision about a plan is possible, although it exceeds no limit.
+    Reason why no decision about a plan is possible, although the plan exceeds no limit.
 
     Attributes
     ----------
@@ -168,14 +168,14 @@ def expired_status(plan: Plan) -> PlanStatus:
 
 def outdated_status(plan: Plan, facts: Iterable[str], *, is_outdated: bool) -> PlanStatus:
     """
-    Return the status of a plan that cannot be applied because of newer facts.
+    Return the status of a plan that cannot be applied because of data that is newer than the plan.
 
     Parameters
     ----------
     plan
         The plan.
     facts
-        Sentences about the newer facts.
+        Sentences about the newer data.
     is_outdated
         Whether the plan is out of date, because its groups have changed since it was created.
     """

@@ -60,14 +60,14 @@ def count_recorded(groups: Iterable[RecordedGroup]) -> int:
 
 
 def count_customer(groups: Iterable[RecordedGroup], customer_uid: str) -> int:
-    """Return the number of recorded changes of one customer."""
+    """Return the number of recorded changes that add or remove a customer."""
     hashed = _hash_uid(customer_uid)
     return sum(hashed in group[change] for group in groups for change in _CHANGES)
 
 
 def without_recorded_customer(groups: Iterable[RecordedGroup], customer_uid: str) -> list[dict[str, Any]]:
     """
-    Return recorded changes without one customer.
+    Return recorded changes without the additions and removals of one customer.
 
     A group in which only this customer was changed is omitted, even if the plan creates the group. Otherwise, the
     record would contain the creation of a group without customers, which the reviewer did not reject.

@@ -87,8 +87,9 @@ def _record_other_rejections(plan: Plan, extra: Iterable[Path], reader: Decision
     """
     Add the rejections of the tenant's other plans to the decision record, if they exist only in rejection files.
 
-    The given plan can contain all changes of another rejected plan. A rejection file does not contain the rejected
-    changes, so a rejection is recorded only if the file of the rejected plan can be read.
+    A rejection of another plan also blocks the given plan if the given plan contains all rejected changes. A
+    rejection file does not contain these changes. Therefore, a rejection is recorded only if the file of the rejected
+    plan can be read.
     """
     known = reader.record(plan).known_ids()
     for rejection in other_rejections(plan, _folders(plan, extra, reader), reader.files):
@@ -106,7 +107,7 @@ def record_rejections(plan: Plan, extra: Iterable[Path] = ()) -> None:
     Search rejection files, and add the rejections that block a plan to the decision record in the data folder.
 
     The docstring of `rejections_in_force` lists the searched folders. Rejections of other plans are also added,
-    because the given plan can contain all changes of another rejected plan.
+    because they block the given plan if it contains all changes of a rejected plan.
     """
     reader, extra = DecisionReader(), list(extra)
     _record_other_rejections(plan, extra, reader)

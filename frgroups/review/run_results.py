@@ -208,7 +208,7 @@ def count_text(plan: Plan, results: RunResults) -> str:
     Return the numbers of additions and removals that the run made, for example "2 of 5 additions".
 
     Changes that were already in effect are not counted. If the result of a change is not known, the phrase starts
-    with "at least". Additions or removals are omitted if the plan contains none.
+    with "at least". If the plan contains no additions or no removals, the phrase does not mention them.
     """
     parts = []
     for change, noun, n in (("add", "addition", plan.n_add), ("remove", "removal", plan.n_remove)):

@@ -38,7 +38,7 @@ def saved_plan_files(tenant_uid: str | None = None, base_url: str | None = None)
 
 
 def _existing_paths(file: Path) -> list[Path]:
-    """Return the existing plan files in a list. Unreadable lines are skipped."""
+    """Return the paths that a list file contains and that still exist. Unreadable lines are skipped."""
     lines: list[str] = []
     with suppress(OSError, UnicodeDecodeError):
         lines = file.read_text("utf-8").split("\n")
