@@ -102,7 +102,7 @@ def customer_findings(
 
 
 def _marked(finding: Finding, group: GroupChange, is_affected: BoolArray) -> _Marked:
-    """Return a finding, and the uids of the added customers of a group who are affected by the finding."""
+    """Return a finding, and the uids of the customers added to one group who are affected by the finding."""
     return finding, {group.uid: [group.add[position] for position in np.flatnonzero(is_affected)]}
 
 
@@ -110,8 +110,8 @@ class _ChangedCustomers:
     """
     The customers who are added or removed by a plan, encoded as integers.
 
-    Customers in the snapshot have the same codes as in the membership matrix. Customers who are not in the snapshot
-    have the codes from `n_known` to `n - 1`.
+    Customers in the snapshot have the same integer codes as in the membership matrix. Customers who are not in the
+    snapshot have the integer codes from `n_known` to `n - 1`.
     """
 
     def __init__(self, snapshot: Snapshot, groups: Sequence[GroupChange]) -> None:
@@ -194,7 +194,7 @@ class _Attribute:
 
 
 def _unmatched_rows(register: pd.DataFrame) -> Iterator[Finding]:
-    """Yield a finding if register rows that set limits or protect a group match no group of the tenant."""
+    """Yield a finding if the tenant has no group for a register row that contains limits or a protection."""
     has_limits = register["protected"] | register["max_removals"].notna() | register["max_additions"].notna()
     unmatched = register.loc[has_limits & register["customer_group_uid"].isna(), "group"]
     n = len(unmatched)
@@ -309,9 +309,9 @@ def _missing_consent(
     snapshot: Snapshot, customers: _ChangedCustomers, group: GroupChange, row: Row
 ) -> Iterator[_Marked]:
     """
-    Yield findings if customers whom a plan adds to a mailing group have withdrawn their consent or have no record.
+    Yield findings about customers added to a mailing group who have withdrawn consent or have no consent record.
 
-    A customer has consented if the latest records contain a consent for each channel and no withdrawal. The first
+    A customer has consented if the latest consent record of each channel is a consent, not a withdrawal. The first
     finding contains the numbers of customers who have consented, have withdrawn, and have no record. The second
     finding marks the customers without a record.
 

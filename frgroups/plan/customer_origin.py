@@ -96,7 +96,7 @@ def list_origin(path: Path, *, n_customers: int, n_rows: int, unused_columns: tu
 
 
 def origin_texts(origins: Mapping[str, Sequence[CustomerOrigin]]) -> list[str]:
-    """Return the file names, expressions, rules, and column names in the customer origins of all groups."""
+    """Return the strings in the attribute `texts` of all customer origins."""
     return [text for of_group in origins.values() for origin in of_group for text in origin.texts]
 
 

@@ -107,7 +107,7 @@ def _table(snapshot: Snapshot, uid: str, list_path: str, n_members: int) -> str:
 
 
 def _file_names(uids: Iterable[str]) -> Iterator[str]:
-    """Yield a file name for each group uid. The file names differ even if upper and lower case are ignored."""
+    """Yield a file name for each group uid. The file names are unique, even if case is ignored."""
     used: set[str] = set()
     for number, uid in enumerate(uids, start=1):
         name = uid if UID.fullmatch(uid) else "group"

@@ -36,8 +36,8 @@ class DeclaredCustomers:
     """
     The customers whom each declared group selects.
 
-    Customers in the snapshot have the same codes as in the membership matrix. Listed customers who are in no group
-    are not in the snapshot, so the next codes are assigned to them.
+    Customers in the snapshot have the same codes as in the membership matrix. Customers in a list who are in no group
+    are not in the snapshot. They have the codes that follow the codes of the snapshot's customers.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ class DeclaredCustomers:
             return {self._matrix.group_uid(name) for name in rule_groups(group.customers, self._columns)}
 
     def _priority_order(self) -> Iterator[tuple[str, str]]:
-        """Yield the uids of each group with a priority and of the group in the same set that precedes it directly."""
+        """Yield pairs of uids: a group with a priority, and the group with the next higher priority in its set."""
         sets: dict[str | None, list[tuple[int, str]]] = {}
         for uid, group in self.by_uid.items():
             if group.priority is not None:

@@ -25,7 +25,8 @@ def read_declared_list(
     """
     Read the list of a declared group, and return its customer uids and their origin.
 
-    The ids are checked as in `frgroups plan --list`. A list that contains only column names is empty.
+    The ids are checked as in `frgroups plan --list`. A list that contains only column names is valid and selects no
+    customers.
 
     Parameters
     ----------

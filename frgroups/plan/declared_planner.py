@@ -69,7 +69,7 @@ def plan_declared(
     Returns
     -------
     Plan
-        The planned changes of all groups. The finding "ended" reports each group whose last valid day is over.
+        The planned changes of all groups. The finding "ended" reports each group whose last valid day has ended.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def _limits_of(group: DeclaredGroup) -> dict[str, Any]:
 
 
 def _ended_findings(plan: Plan, by_uid: Mapping[str, DeclaredGroup]) -> Iterator[Finding]:
-    """Yield a finding for each declared group whose last valid day was over when the snapshot was taken."""
+    """Yield a finding for each declared group whose last valid day had ended when the snapshot was taken."""
     changes = {change.uid: change for change in plan.groups}
     for listed in plan.listed_groups:
         group = by_uid[listed.uid]

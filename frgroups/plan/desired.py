@@ -48,9 +48,9 @@ class DesiredMemberships:
     unknown
         Uids of the desired customers who are not in the snapshot.
     n_unchanged
-        Number of other desired customers, whose memberships the group's mode does not change. A query engine returns
-        only their number. In the mode "add", these customers are already members. In the modes "remove" and
-        "keep_only", they are not members.
+        Number of the desired customers who are neither in `codes` nor in `unknown`, because the group's mode does not
+        change their memberships. A query engine returns only their number. In the mode "add", these customers are
+        already members. In the modes "remove" and "keep_only", they are not members.
     """
 
     codes: Int32Array
@@ -116,10 +116,10 @@ def desired_memberships(
 @dataclass(frozen=True, slots=True)
 class _CustomerLists:
     """
-    Uids of the desired customers, with the uids of all groups in one Arrow array.
+    Customer uids that each group should contain. One Arrow array contains the uids of all groups.
 
-    An Arrow array is used because a Python list with millions of uids would be slow. The customer uids of group i are
-    `texts.take(positions[indptr[i]:indptr[i + 1]])`. If `positions` is None, they are
+    An Arrow array is used because a Python list of millions of uids would be slow. The customer uids of group i are
+    `texts.take(positions[indptr[i]:indptr[i + 1]])`. If `positions` is None, the customer uids of group i are
     `texts[indptr[i]:indptr[i + 1]]`.
     """
 

@@ -1,10 +1,9 @@
 """
 Arguments that name a plan by the first characters of its digest.
 
-8 characters are sufficient to select a file. If the digests of several plans start with these characters, an error
-lists the files. An approval by digest requires 12 characters, because the characters are compared with only one plan.
-If another plan's digest started with the same characters, no error would report it. All messages and pages contain at
-least the first 12 characters.
+To select a plan file, 8 characters are sufficient, because an error is raised if they match several plans. To approve
+a plan by its digest, 12 characters are required. They are compared with only one plan, so an accidental match with
+another plan's digest would not be detected. All messages and pages contain at least the first 12 characters.
 """
 
 from __future__ import annotations

@@ -39,9 +39,10 @@ def compare_lists(
     """
     Return the desired members of each group in a frame of a query engine, and the modes by group uid.
 
-    Desired customers whose membership the group's mode does not change are only counted. In the modes "remove" and
-    "keep_only", the engine also returns the customers who are not in the snapshot, so that their uids can be compared
-    with the ids of known customers. If `allow_similar_ids` is True, these customers are only counted.
+    If the group's mode does not change the membership of a desired customer, the engine only counts the customer. In
+    the modes "remove" and "keep_only", the engine also returns the customers who are not in the snapshot, so that
+    their uids can be compared with the ids of known customers. If `allow_similar_ids` is True, these customers are
+    only counted.
 
     See `plan_memberships` for the parameters and the errors. `uids` is the table of the snapshot's customer uids.
     """
@@ -113,7 +114,7 @@ def _member_table(members: Sequence[Int32Array], uids: UidTable) -> pa.Table:
 def _desired_members(
     mode: Mode, members: Int32Array, n_listed: int, differences: Differences, codes: Int32Array, rows: IndexArray
 ) -> DesiredMemberships:
-    """Return the desired members of one group. `rows` selects the rows of `differences` that belong to this group."""
+    """Return the desired members of one group. `rows` contains the positions of the group's rows in `differences`."""
     codes, is_listed, is_member = codes[rows], differences.is_listed[rows], differences.is_member[rows]
     unknown: frozenset[str] = frozenset()
     joining = codes[~is_member & (codes >= 0)]

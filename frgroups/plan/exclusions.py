@@ -58,7 +58,7 @@ class ExcludedChange:
 
     @classmethod
     def suppressed(cls, group: GroupChange, entry: SuppressionEntry) -> ExcludedChange:
-        """Return the excluded addition to a group, with the suppression list entry that excludes it as the reason."""
+        """Return an addition that was excluded because of an entry in the suppression list."""
         rule: ExclusionRule = "holdout" if entry.is_holdout else "suppression_list"
         until = "" if entry.until is None else str(entry.until)
         return cls(group.uid, group.name, entry.customer_uid, rule, entry.reason, entry.source, until)
@@ -230,7 +230,7 @@ def check_excluded_customers(snapshot: Snapshot, exclusions: Exclusions) -> None
 
 def unknown_protected_findings(snapshot: Snapshot, exclusions: Exclusions) -> list[Finding]:
     """
-    Return a finding if the uids of protected customers are not in the snapshot and might therefore be misspelled.
+    Return a finding about the protected customers who are not in the snapshot. Their uids might be misspelled.
 
     The message lists only values that are valid uids, because other values can be names or contact data.
     """

@@ -87,9 +87,9 @@ class Finding:
     rule : str
         Identifier of the rule: the name of an exceeded limit such as "removals_total", or one of `NOTICE_RULES`.
     message : str
-        One or two sentences for the reviewer. The message contains no command-line options and no Python, because
-        reviews contain it. `limit_advice` creates the advice for operators from `allow`.
-        Invisible characters are escaped.
+        One or two sentences for the reviewer. The message is shown on review pages, so it contains no command-line
+        options and no Python code. For operators, `limit_advice` creates such advice from `allow`. Invisible
+        characters are escaped.
     blocking : bool
         Whether the finding prevents the plan from being applied.
     customer_group_uid : str or None

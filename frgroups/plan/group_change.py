@@ -132,7 +132,7 @@ def without_customer(group: GroupChange, uid: str) -> GroupChange:
     """
     Return a copy of a group change without the addition or removal of the given customer.
 
-    If the customer is neither added nor removed, the function returns the object that was passed.
+    If the change contains neither an addition nor a removal of the customer, `group` itself is returned.
     """
     if uid not in group.add and uid not in group.remove:
         return group

@@ -34,8 +34,8 @@ class LimitCheck:
     allowed
         Maximum in the unit of `value`, or a share for "drift_share". None if the limit is off.
     group
-        For a limit per group, the group whose number of changes has the highest ratio to its maximum. If the limit is
-        off for all groups that have changes of this type, the group with the most changes.
+        For a limit per group, the group that has used the largest share of its maximum. If the limit is off for all
+        groups with changes of this type, this is the group with the most changes.
     n_groups
         For a limit per group, the number of groups that have changes of the type that is limited.
     n_over
@@ -99,7 +99,7 @@ def _check_of_groups(
     rule: str, by_rule: dict[str, list[LimitComparison]], limits: Limits, default: float | None
 ) -> LimitCheck:
     """
-    Return the result of a limit per group, for the group whose number of changes is closest to its maximum.
+    Return the result of a limit per group, for the group that has used the largest share of its maximum.
 
     If the plan contains no changes to which the limit applies, the maximum in the result is `default`.
     """
@@ -184,7 +184,7 @@ def _state(comparisons: Sequence[LimitComparison]) -> LimitState:
 
 def _closeness(comparison: LimitComparison) -> tuple[float, str]:
     """
-    Return a sort key that consists of the used share of the maximum and the group uid.
+    Return a sort key that consists of a group's used share of its maximum and of its uid.
 
     The group uid makes the order unambiguous if several groups have the same share.
     """

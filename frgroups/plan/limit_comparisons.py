@@ -101,8 +101,8 @@ def n_memberships(groups: Iterable[GroupCounts]) -> int:
     """
     Return the number of memberships in the groups from which a plan removes customers.
 
-    The memberships before the plan are counted. The members of other groups are not counted, because an addition to
-    one large group would then allow many more removals.
+    The memberships before the plan are counted. The members of other groups are not counted. Otherwise, an addition
+    to one large group would increase the number of allowed removals.
 
     Examples
     --------
@@ -255,7 +255,7 @@ def sufficient_share(n: int, n_total: int) -> float | None:
 
 
 def _sufficient_age(hours: float) -> str:
-    """Return an age limit that is one to two hours above an age, because the next plan will be created later."""
+    """Return an age limit that is one to two hours above an age, so that a plan created soon afterward is allowed."""
     return f"{int(hours) + 2}h"
 
 

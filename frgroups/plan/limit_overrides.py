@@ -42,9 +42,9 @@ emptied_groups=1)})
 
 def wider_values(finding: Finding, limits: Limits) -> list[tuple[str, Any]]:
     """
-    Return the limits that must be changed to allow the changes that a finding blocks, as pairs of name and value.
+    Return the limits to change so that a finding no longer blocks the plan, as pairs of name and value.
 
-    A value in `Finding.allow` is omitted if it is as strict as the current limit, or stricter.
+    The result contains only the values in `Finding.allow` that are less strict than the current limits.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def _is_less_strict(value: Any, current: Any, name: str) -> bool:
     """
     Return True if a new value of a limit allows more changes than the current value.
 
-    A stricter value could block other groups. Therefore, the caller does not suggest it.
+    The caller suggests only less strict values, because a stricter value could block other groups.
     """
     if name in ("removal_floor", "removal_floor_total"):
         # Any different floor is accepted, because a lower floor can be required together with a higher limit (see

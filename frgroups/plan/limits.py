@@ -130,8 +130,9 @@ class Limits:
         """
         Raise InputError if the limits of a group contain a limit that has no effect.
 
-        Totals and ages have no effect for a group. A total or an age is accepted only if it is None, the default, or
-        the value of the complete plan, so that `replace(limits, ...)` returns valid limits for a group.
+        Totals and ages have no effect for a group. A total or an age is therefore accepted only if it is None, the
+        default, or the value of the complete plan. Because of this rule, `replace(limits, ...)` returns valid limits
+        for a group.
         """
         if limits.per_group:
             raise InputError(f"The limits of {key!r} in `per_group` must not contain `per_group`.")
@@ -178,7 +179,7 @@ class Limits:
 
     def own_limits(self, group_uid: str) -> Limits:
         """
-        Return the limits that apply to a group, in the form of a value for `per_group`.
+        Return the limits that apply to a group as an object that can be a value in `per_group`.
 
         Parameters
         ----------

@@ -115,7 +115,8 @@ def _to_limits(
     """
     Return the limits in a table. Raise InputError if the table contains an unknown key or an invalid value.
 
-    `plan_limits` is a sentence that states where the user must write a limit of the complete plan.
+    The error message for a total or an age in a group's table contains the sentence `plan_limits`, which states where
+    such a limit must be written.
     """
     for key in table:
         if key not in table_type.__struct_fields__:

@@ -62,7 +62,7 @@ def resolve_listed_ids(
     allow_similar_ids
         Whether unknown ids may be similar to ids of known customers.
     allow_unknown
-        Whether all ids of the list may be unknown.
+        Whether a list in which all ids are unknown is accepted.
     """
     directory_table = None if directory is None else read_directory(directory, kind)
     customers = known_customers(snapshot, kind, directory_table)
@@ -84,7 +84,7 @@ def resolve_listed_ids(
 
 
 def _reject_invalid_uids(snapshot: Snapshot, listed: ListedIds) -> None:
-    """Raise ListError with the row numbers if unknown ids contain characters that no customer uid contains."""
+    """Raise ListError with the row numbers if unknown ids contain characters that are invalid in a customer uid."""
     unknown = listed.ids[~is_known(listed.ids, snapshot.customers["customer_uid"])]
     invalid = list(unknown[~unknown.map(lambda value: UID.fullmatch(value) is not None).astype(bool)])
     if invalid:

@@ -104,7 +104,7 @@ def _other_groups(n: int) -> str:
 
 
 def _counted_sentences(counts: Mapping[ListedGroup, int], texts: tuple[str, str]) -> list[str]:
-    """Return one sentence for each of the groups with the largest counts, and one sentence for the other groups."""
+    """Return a sentence for each of the groups with the largest counts, and a sentence about all other groups."""
     counted = sorted((group for group in counts if counts[group]), key=lambda group: (-counts[group], group.uid))
     named = [(counts[group], group.name) for group in counted[:MAX_NAMED_GROUPS]]
     others = counted[MAX_NAMED_GROUPS:]

@@ -64,7 +64,7 @@ def format_moves(moves: pd.DataFrame) -> list[str]:
 
 
 def _changes_table(column: str, changes: Sequence[tuple[str, Sequence[str]]]) -> pd.DataFrame:
-    """Return a table of additions or removals. The group uids are in the column with the name `column`."""
+    """Return a table of additions or removals. `column` is the name of the column that contains the group uids."""
     customers = [uid for _, uids in changes for uid in uids]
     groups = pd.Series([uid for uid, _ in changes], dtype="str").repeat([len(uids) for _, uids in changes])
     return pd.DataFrame({"customer_uid": pd.Series(customers, dtype="str"), column: groups.reset_index(drop=True)})

@@ -460,8 +460,8 @@ class Plan:
         """
         Return a plan that contains only the selected changes.
 
-        The new plan has the same digest as a plan that was created for the selected changes only. It also contains
-        the excluded changes of the selected groups.
+        The new plan has the digest of a plan that was created with only the selected changes. It also contains the
+        excluded changes of the selected groups.
 
         If some changes of an undo plan are selected, the new plan is a partial undo. After a partial undo, the
         original plan is not undone and can be undone again, but its run cannot be resumed.

@@ -35,8 +35,9 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     """
     Keys and value types of a plan file.
 
-    The digest does not cover all keys, and a correct checksum does not prove that the values are valid. Therefore,
-    all values are converted to these types before they are used.
+    All values are converted to these types before they are used. The digest and the checksum do not replace this
+    conversion, because the digest does not cover all keys, and a file with a correct checksum can contain invalid
+    values.
     """
 
     digest: str

@@ -158,7 +158,7 @@ def _read_quality(change: GroupChange, read: Mapping[Hashable, Any]) -> Iterator
 
 def _unused_limits(limits: Limits, snapshot: Snapshot, changes: Iterable[GroupChange]) -> Iterator[Finding]:
     """
-    Yield a finding for each uid in the limits that is not the uid of a group.
+    Yield a finding for each uid in `limits.per_group` that is not the uid of a group.
 
     A pattern such as "store_*" is not reported, even if no group matches the pattern.
     """

@@ -56,7 +56,8 @@ def _without(changes: tuple[GroupChange, ...], name: str) -> tuple[GroupChange, 
     """
     Return the changes of a plan without one group or one customer.
 
-    If a group has the uid or the name `name`, this group is removed. Otherwise, `name` is the uid of a customer.
+    If `name` is the uid or the name of a group, the change of this group is left out. Otherwise, `name` is a customer
+    uid, and the additions and removals of this customer are left out.
     """
     remaining = tuple(change for change in changes if name not in (change.uid, change.name))
     if len(remaining) < len(changes):

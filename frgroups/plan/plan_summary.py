@@ -92,8 +92,8 @@ def change_and_origin(plan: Plan, group: GroupChange) -> str:
     """
     Describe the planned change of a group and the origin of its customers.
 
-    If all customers come from a table, the origin is omitted, because a table has no name. The review page shows the
-    origin in this case as well.
+    If all customers come from a table, the sentence does not contain the origin, because a table has no name.
+    However, the review page shows the origin of these customers.
     """
     origins = plan.origins.get(group.uid, ())
     origin = "" if [origin.kind for origin in origins] == ["table"] else origin_text(origins)
@@ -150,7 +150,7 @@ def plan_card(plan: Plan) -> Card:
 
 
 def _excluded_lines(plan: Plan) -> list[CardLine]:
-    """Return card lines with the number of all excluded changes and the number that a holdout excludes."""
+    """Return card lines with the number of all excluded changes and the number of changes excluded by a holdout."""
     lines = [CardLine(pluralize(len(plan.excluded_changes), "change"))]
     n_held_out = sum(change.rule == "holdout" for change in plan.excluded_changes)
     if n_held_out:

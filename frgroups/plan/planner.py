@@ -270,7 +270,7 @@ def create_plan(
 
 
 def _origins_of_groups(request: PlanRequest, listed: Iterable[ListedGroup]) -> dict[str, tuple[CustomerOrigin, ...]]:
-    """Return the customer origins of each desired group. A created group without desired members has none."""
+    """Return the customer origins of each desired group, without new groups that have no desired members."""
     desired = [group for group in listed if group.uid in request.desired]
     return {
         group.uid: request.origins.get(group.uid, (CustomerOrigin("table", n_customers=group.n_listed),))
@@ -281,7 +281,7 @@ def _origins_of_groups(request: PlanRequest, listed: Iterable[ListedGroup]) -> d
 def _declared_limits(
     group_limits: Mapping[str, Mapping[str, Any]], changed: Collection[str], limits: Limits
 ) -> dict[str, Mapping[str, Any]]:
-    """Return the declared limits of the changed groups, without groups whose uid is in `limits.per_group`."""
+    """Return the declared limits of the changed groups. Groups whose uid is in `limits.per_group` are omitted."""
     return {
         uid: values
         for uid, values in group_limits.items()

@@ -84,7 +84,7 @@ class _MergedCustomers:
 
 
 def _memberships_of(customers: _MergedCustomers, uids_by_group: Mapping[int, Sequence[str]]) -> IntArray:
-    """Encode the memberships in `uids_by_group` as integers. The keys are the integer codes of the groups."""
+    """Encode memberships as integers. `uids_by_group` maps the integer code of each group to its customer uids."""
     lengths = [len(uids) for uids in uids_by_group.values()]
     group_codes = np.repeat(np.array([*uids_by_group], dtype=np.int64), lengths)
     return group_codes * customers.n + UidTable(customers.uids).lookup_codes_of_lists(uids_by_group.values())

@@ -44,8 +44,9 @@ class RequestEstimate:
     n_unknown
         Number of customers to add who are not in the snapshot.
     n_search
-        Number of additional writes that are needed to find the customers in `n_unknown` if the server rejects every
-        request that contains such a customer. `n_requests` and `seconds` do not include these writes.
+        Number of additional writes if the server rejects every request that contains a customer counted in
+        `n_unknown`. These writes send parts of the rejected requests to find the rejected customers. `n_requests` and
+        `seconds` do not include these writes.
     """
 
     n_before: int
@@ -120,7 +121,7 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
 
 def _n_search_writes(group: GroupChange) -> int:
     """
-    Return the number of additional write requests that are needed to find customers who do not exist.
+    Return the number of additional write requests that find the customers whom the server rejects as unknown.
 
     A rejected request is split into halves until each unknown customer is in a separate request.
     """
@@ -148,8 +149,8 @@ class _ReadCounter:
         """
         Return the number of requests that read the member list of a group.
 
-        If a list has several pages, one more request reads the list in reverse sort order, unless a longer list was
-        read before.
+        If a list has several pages and no longer list was read before, an additional request reads the list in
+        reverse sort order.
         """
         n_pages = count_pages(PAGE_SIZE, n_members)
         is_longest = n_members >= self._longest

@@ -17,8 +17,9 @@ def similar_group_findings(snapshot: Snapshot, changes: Sequence[GroupChange]) -
     Yield the findings about the names and uids of the groups that a plan creates.
 
     Each new group is compared with all groups in the snapshot and with the other new groups. Two names are similar if
-    they differ but a reader can confuse them. Two uids are similar if they differ only in case or spaces. Equal names
-    and similar names have separate findings, because `apply_plan` accepts only names that the findings report.
+    they are not equal but a reader could confuse them. Two uids are similar if they differ only in case or spaces.
+    Equal names and similar names have separate findings, because `apply_plan` accepts only names that the findings
+    report.
     """
     created = [change for change in changes if change.create]
     if not created:
@@ -44,7 +45,7 @@ def similar_group_findings(snapshot: Snapshot, changes: Sequence[GroupChange]) -
 
 
 def _others(change: GroupChange, groups: Iterable[_UidAndName]) -> list[_UidAndName]:
-    """Return the groups without the new group and without duplicates, sorted by uid."""
+    """Return the groups to compare with a new group, without the new group and duplicates, sorted by uid."""
     return sorted({uid: name for uid, name in groups if uid != change.uid}.items())
 
 

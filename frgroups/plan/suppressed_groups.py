@@ -23,9 +23,9 @@ MAX_LISTED_GROUPS = 5
 
 def check_suppressed_groups(listed: SuppressionList, names: Mapping[str, str]) -> None:
     """
-    Raise InputError if an entry contains a group's name, or the group's uid in another case, instead of the uid.
+    Raise InputError if an entry contains a group's name or a uid in the wrong case instead of the group's uid.
 
-    No group has the value in such an entry as its uid. The entry would therefore not exclude the customer.
+    Such an entry does not match any group, so it would not exclude the customer.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def held_out_member_findings(
 
 def unknown_group_findings(listed: SuppressionList, names: Mapping[str, str]) -> list[Finding]:
     """
-    Return a finding if entries contain uids of groups that do not exist and might therefore be misspelled.
+    Return a finding if entries contain uids of groups that do not exist. These uids might be misspelled.
 
     The message lists only values that are valid uids, because other values can be personal data.
 

@@ -245,7 +245,7 @@ def _replaces(entry: SuppressionEntry, other: SuppressionEntry) -> bool:
 
 def entry_columns(header: Iterable[object]) -> list[object]:
     """
-    Return the column names of a table, with the standard spelling of the columns of a suppression list.
+    Return the column names of a table. The columns of a suppression list are returned in their standard spelling.
 
     Case, spaces, underscores, periods, and hyphens are ignored.
 
@@ -262,9 +262,9 @@ def check_entry_columns(names: Sequence[object], place: str) -> None:
     """
     Raise ListError if a column of a table of entries exists twice, or if a column is probably misspelled.
 
-    Unknown columns are ignored, but an entry with a misspelled end or group would last longer or apply to all groups.
-    A column is misspelled if its name is similar to one of the columns customer_group_uid, until, and source, and the
-    table does not have this column.
+    Other unknown columns are ignored. If the column until or customer_group_uid were ignored because it is
+    misspelled, an entry would last longer or apply to all groups. A column is misspelled if its name is similar to
+    one of the columns customer_group_uid, until, and source, and the table does not have this column.
 
     Parameters
     ----------

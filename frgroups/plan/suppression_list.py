@@ -127,7 +127,7 @@ def suppression_entries(tenant: HasTenant) -> list[SuppressionEntry]:
 
 def entry_table(table: Table) -> pd.DataFrame | None:
     """
-    Return the entries of a list that specifies groups, ends, or holdouts. Return None for a plain list of customers.
+    Return the entries of a list with groups, ends, or holdouts. Return None for any other list of customers.
 
     The result has the columns of a suppression list, and its index contains the row numbers.
 
@@ -157,7 +157,7 @@ def _describe_list(path: Path) -> str:
 
 
 def read_header(table: Table) -> list[str]:
-    """Return the column names in the first row of a table, with the standard spelling of the list's columns."""
+    """Return the column names in the first row of a table, in the spelling that `entry_columns` returns."""
     return [str(name) for name in entry_columns(table.rows[0][1])]
 
 

@@ -139,5 +139,5 @@ class CodedUids(Sequence[str]):
 
 
 def is_invalid_uid(texts: pa.Array | pa.ChunkedArray) -> BoolArray:
-    """Return a boolean array that is True for strings that the API does not accept as uids."""
+    """Return a boolean array in which True marks the strings that the API does not accept as uids."""
     return ~np.asarray(pc.match_substring_regex(texts, rf"\A(?:{UID.pattern})\z"), dtype=np.bool_)

@@ -127,7 +127,7 @@ class Heading:
 
 
 def scale_texts(font: float, height: float, ax: Axes) -> None:
-    """Reduce the font size of the labels if the height of the Axes becomes less than `height` points."""
+    """Reduce the font size of the labels if the height of the Axes is less than `height` points."""
     scale = min(size_in_points(ax)[1] / height, 1.0)
     for text in ax.texts:
         text.set_fontsize(font * scale)
@@ -157,7 +157,7 @@ def title_color(ax: Axes) -> str:
 
 def describe_cut(n_drawn: int, n_all: int, what: str = "group") -> str:
     """
-    Return a note that states how many of all groups are drawn.
+    Return a note that contains the number of drawn groups and the number of all groups.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def is_table(data: Any, *columns: str) -> bool:
 
 
 def unpack_pair(data: Any, new: Any) -> tuple[Any, Any]:
-    """Return the older and the newer data, which are `data` and `new` or the two elements of the tuple `data`."""
+    """Return the older and the newer data: the elements of `data` if it is a tuple, otherwise `data` and `new`."""
     if isinstance(data, tuple) and len(data) == 2 and new is None:
         return data[0], data[1]
     return data, new
@@ -309,7 +309,7 @@ def _add_legend(ax: Axes) -> None:
 
 
 def right_limit(ax: Axes, ends: Iterable[float], labels: Iterable[str]) -> float:
-    """Return the upper limit of the x-axis at which the labels fit to the right of the bars."""
+    """Return an upper limit of the x-axis that leaves enough space for the labels to the right of the bars."""
     width, limit = size_in_points(ax)[0], 1.0
     font = float(ax.texts[0].get_fontsize()) if ax.texts else label_font(ax)
     for end, label in zip(ends, labels, strict=True):

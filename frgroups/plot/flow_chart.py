@@ -73,8 +73,8 @@ def flow(
         The groups to distinguish and their priority, as in `group_flow`. `groups` is ignored if `data` is a result of
         `group_flow`. With such a table, pass the `priority` of the table to draw its state "(several)".
     top
-        The maximum number of groups to draw separately, the largest ones. The others are combined into
-        "(other groups)". None draws all groups. Fewer groups are drawn if `ax` is too small.
+        The maximum number of groups to draw separately. The largest groups are drawn, and all other groups are
+        combined into "(other groups)". None draws all groups. Fewer groups are drawn if `ax` is too small.
     title
         The heading of the chart, drawn unchanged. None draws the default heading. Notes, such as the number of
         omitted groups, follow the heading. With an empty string, only the notes are drawn.

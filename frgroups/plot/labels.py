@@ -19,7 +19,7 @@ _MISSING_GLYPH = "□"  # Replacement for characters that the font does not cont
 
 
 def fit_names(ax: Axes, uids: Iterable[str], names: Iterable[str], font: float, width: float) -> list[str]:
-    """Return a short name for each group, with at most `width` points if a name can be shortened enough."""
+    """Return a short name for each group, at most `width` points wide if possible."""
     uids, names = list(uids), list(names)
     return fit_labels(ax, lambda length: display_names(uids, names, length), font, width)
 
@@ -28,7 +28,7 @@ def fit_labels(ax: Axes, labels: Callable[[int], Sequence[str]], font: float, wi
     """
     Return the longest labels that are at most `width` points wide.
 
-    The function `labels` receives the maximum number of characters per name and returns the labels.
+    The function `labels` creates the labels. Its argument is the maximum number of characters per name.
     """
     candidates = []
     for length in _SHORTER_LENGTHS:

@@ -93,7 +93,7 @@ def free_width(ax: Axes, left: float) -> float:
 
 
 def layout_width(ax: Axes, left: float) -> float:
-    """Return the used width in points, from `left` points to the left of the Axes to the end of their labels."""
+    """Return the width, in points, of the Axes and their labels, measured from `left` points left of the Axes."""
     inner, outer = ax.get_window_extent(), ax.get_tightbbox(for_layout_only=True)
     right = inner.x1 if outer is None else outer.x1
     return float(72 * (right - inner.x0) / ax.figure.dpi) + left

@@ -110,8 +110,8 @@ def overlap_heatmap(
         The total number of customers of the tenant, which "lift", "phi", and "pmi" require. None uses the number set
         by `Snapshot.with_universe`.
     top
-        The maximum number of groups to draw, the largest ones. None draws all groups, at most 500. If `data` is a
-        matrix, its first `top` rows and columns are drawn. Fewer groups are drawn if `ax` is too small.
+        The maximum number of groups to draw. The largest groups are drawn. None draws all groups, at most 500. If
+        `data` is a matrix, its first `top` rows and columns are drawn. Fewer groups are drawn if `ax` is too small.
     vmin, vmax
         The values at the ends of the color scale, in the unit of the matrix: shares are fractions, so that
         `vmax=0.2` ends the scale at 20%. None selects the default scale. The scales of "lift", "phi", and "pmi"
@@ -195,7 +195,8 @@ def _name_width(ax: Axes, n: int, font: float, name_share: float) -> float:
     """
     Return the maximum width of a group name in points.
 
-    The cells of a heatmap with few groups need little space, so the names can be wider than `name_share` of the Axes.
+    The maximum is normally the share `name_share` of the shorter side of the available area. It is larger if the
+    heatmap has few groups, because their cells need little space.
     """
     size = min(area_in_points(ax))
     spare = size - 6 * font - n * _WIDE_CELL * font
@@ -246,7 +247,7 @@ def _draw_color_bar(ax: Axes, image: AxesImage, unit: str, measure: Measure) -> 
 
 
 def _spread_ticks(norm: Normalize, candidates: Iterable[float], n_ticks: int) -> list[float]:
-    """Return the ticks of a scale: both ends, and the candidates that are far enough apart from other ticks."""
+    """Return the ticks of a scale: both ends, and the candidates that are far enough from the ends and each other."""
     first, last = float(norm.vmin or 0.0), float(norm.vmax or 1.0)
     ticks, gap = [first], 1 / n_ticks
     for tick in candidates:
@@ -314,7 +315,7 @@ def _symmetric_limit(levels: FloatArray) -> float:
 
 def _colormap(ax: Axes, measure: Measure) -> Colormap:
     """
-    Return a colormap whose low or neutral values are close to the background color of the Axes.
+    Return a colormap in which low or neutral values have a color similar to the background of the Axes.
 
     The sequential colormap starts near the background color and contains the first color of `axes.prop_cycle`. Its
     last color has the highest contrast to the background.

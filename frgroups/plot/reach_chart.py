@@ -213,9 +213,9 @@ def campaign_reach(
     """
     Draw how many members of each campaign get a larger discount from another campaign.
 
-    The campaigns are sorted from the largest discount to the smallest. Members who get a larger discount from another
-    campaign do not benefit from a campaign. Therefore, the number of its other members is an upper bound on the
-    number of customers who benefit. See `frgroups.campaign_reach`.
+    The campaigns are sorted from the largest discount to the smallest. Only the members who do not get a larger
+    discount from another campaign can benefit from a campaign. Their number is therefore an upper bound on the number
+    of customers who benefit. See `frgroups.campaign_reach`.
 
     Parameters
     ----------
@@ -331,8 +331,8 @@ def _campaign_labels(table: pd.DataFrame, drawn: pd.DataFrame, with_best: bool) 
     """
     Return the labels for the bars of the campaigns.
 
-    A label contains the number of members. If members get a larger discount from another campaign and `with_best` is
-    True, the label also contains the campaign with the largest of these discounts.
+    A label contains the number of members. If `with_best` is True and members get a larger discount from other
+    campaigns, the label also contains the name of the other campaign with the largest discount.
     """
     best = {
         uid: f"{discount:g}% from {short_name(name, 24)}"

@@ -115,7 +115,7 @@ def _grid_contrast(ax: Axes, strength: float) -> float:
 
 
 def points(name: FontName, scale: float = 1.0) -> float:
-    """Return a font size of `rcParams`, such as "axes.titlesize", in points."""
+    """Return the value, in points, of a font size parameter such as "axes.titlesize"."""
     return scale * FontProperties(size=rcParams[name]).get_size_in_points()
 
 

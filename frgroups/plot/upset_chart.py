@@ -89,8 +89,8 @@ def upset(
         The maximum number of groups to combine if `groups` is None, at most 200. Fewer groups are combined if `ax`
         or `fig` is too small.
     top
-        The maximum number of combinations to draw, those with the most customers, at most 200. Fewer combinations are
-        drawn if `ax` or `fig` is too small.
+        The maximum number of combinations to draw, at most 200. The combinations with the most customers are drawn.
+        Fewer combinations are drawn if `ax` or `fig` is too small.
     title
         The heading of the chart, drawn unchanged. None draws the default heading. Notes, such as the number of
         omitted groups, follow the heading. With an empty string, only the notes are drawn.
@@ -335,7 +335,7 @@ class _UpsetPlot:
 
 
 def _select_mode(data: Any, mode: Mode | None) -> Mode:
-    """Return the given mode, the table's mode, or "exclusive". Raise InputError if the first two modes differ."""
+    """Return the given mode, the table's mode, or "exclusive". Raise InputError if both modes are set and differ."""
     if mode is not None:
         check_choice(mode, "mode", get_args(Mode))
     if not is_table(data, "groups", "mode") or data.empty:
@@ -373,7 +373,7 @@ def _has_rest(table: pd.DataFrame) -> bool:
 
 
 def _describe_selection(table: pd.DataFrame, drawn: pd.DataFrame, mode: Mode) -> str:
-    """Describe how many combinations are drawn, and how many customers are in the groups."""
+    """Describe the number of drawn combinations and the number of customers in the groups."""
     n_customers = 0
     if (table["groups"] != OTHER).any():
         n_customers = round(table["n"].iloc[0] / table["share"].iloc[0])

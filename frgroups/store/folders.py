@@ -68,7 +68,7 @@ def tenant_root(cache: Path, tenant_uid: str, base_url: str | None) -> Path:
 
 
 def tenant_folders(cache: Path, tenant_uid: str | None = None) -> list[Path]:
-    """Return the folders in a cache folder that belong to one tenant, or to all tenants if `tenant_uid` is None."""
+    """Return the folders of one tenant in a cache folder, or of all tenants if `tenant_uid` is None."""
     pattern = "*"
     if tenant_uid is not None:
         pattern = glob.escape(tenant_folder(tenant_uid, None).partition("@")[0])
@@ -84,7 +84,7 @@ def all_folder_names(root: Path) -> frozenset[str]:
 
 
 def visible_folder_names(names: Iterable[str]) -> list[str]:
-    """Return the sorted names without the names of snapshot folders that have been replaced."""
+    """Return the names of the snapshot folders that have not been replaced, in sorted order."""
     newest = dict(sorted(map(split_name, names)))
     return [_join_name(base, number) for base, number in newest.items()]
 
@@ -138,7 +138,7 @@ def new_names(root: Path, name: str) -> Iterator[str]:
     Yield unused folder names for a new snapshot.
 
     The first candidate is `name` without a number, and the next candidates end with the numbers 02, 03, and so on.
-    Only candidates after the last used name are returned, so that a new snapshot is always sorted after older
+    Candidates that sort before the last used name are skipped, so that a new snapshot is always sorted after older
     snapshots.
     """
     used = {split_name(other)[0] for other in all_folder_names(root)}

@@ -149,7 +149,7 @@ class StoredSnapshot:
             raise _corrupt_file_error(path, f"{expected} bytes", f"{status.st_size} bytes")
 
     def corrupt_file_error(self, file: str, expected: str, actual: str) -> CorruptFileError:
-        """Return the CorruptFileError for a file of the snapshot whose content is not as expected."""
+        """Return the CorruptFileError for a snapshot file that has unexpected content."""
         return _corrupt_file_error(self.path / file, expected, actual)
 
     def check(self) -> None:

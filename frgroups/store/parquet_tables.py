@@ -172,7 +172,7 @@ def _frame(
 
 
 def _reserved_columns(name: str, *, has_id: bool) -> tuple[str, ...]:
-    """Return the columns that a Parquet file contains in addition to the columns of the snapshot's table."""
+    """Return the columns of a Parquet file that are not columns of the corresponding table in the snapshot."""
     if name not in _CODE_COLUMNS:
         return ()
     if has_id:
@@ -222,7 +222,7 @@ def _columns_with_values(metadata: pq.FileMetaData) -> set[str]:
 
 def _rename_clash(column: str, reserved: Sequence[str]) -> str:
     """
-    Add a prefix to the name of an additional column if the Parquet file has a reserved column of the same name.
+    Add a prefix to the name of an additional column if a reserved column has the same name.
 
     A column name that already has the prefix gets a second prefix, so that the original name can be restored.
     """

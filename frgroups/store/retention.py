@@ -65,7 +65,7 @@ def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.
     cache
         Folder of the snapshots. None means the folder `snapshots` in the data folder.
     tenant_uid
-        Uid of a tenant. None lists the snapshots of all tenants.
+        Uid of a tenant. If None, the snapshots of all tenants are listed.
 
     Returns
     -------
@@ -154,9 +154,9 @@ def prune(
     keep
         Maximum age of the remaining snapshots, as a timedelta or a string such as "90d". The default is 400 days.
     tenant_uid
-        Uid of a tenant. None prunes the snapshots of all tenants.
+        Uid of a tenant. If None, old snapshots of all tenants are removed.
     base_url
-        Base URL of a host. None prunes the snapshots of all hosts.
+        Base URL of a host. If None, old snapshots of all hosts are removed.
     dry_run
         Whether to return the snapshots that would be removed, without removing anything.
 

@@ -21,8 +21,8 @@ def is_of_ended_sandbox(root: Path, stored: Sequence[StoredSnapshot]) -> bool:
     """
     Return True if the folder of a tenant and host belongs to a sandbox that has ended.
 
-    `stored` contains all readable snapshots in the folder. All of them must be from a `Sandbox`, because a tenant
-    behind a proxy on this machine has a similar folder.
+    `stored` contains all readable snapshots in the folder. The result is False unless all of them are from a
+    `Sandbox`, because a tenant behind a proxy on this machine has a similar folder.
     """
     if not stored or not all(snapshot.manifest.get("from_sandbox") for snapshot in stored):
         return False
@@ -39,8 +39,8 @@ def _refuses_connections(base_url: str) -> bool:
     """
     Return True if no server is running at a base URL.
 
-    If the connection fails for another reason, such as a timeout, a server might be running. The result is then
-    False.
+    If the connection fails because of a timeout or another error, the result is False, because a server might be
+    running.
     """
     url = urlsplit(base_url)
     address = url.hostname or "", url.port or DEFAULT_PORTS[url.scheme]
@@ -55,7 +55,7 @@ def _refuses_connections(base_url: str) -> bool:
 
 def select_default_tenant(stored: Sequence[StoredSnapshot]) -> list[StoredSnapshot]:
     """
-    Return the snapshots from which a snapshot is selected if the caller does not pass a host.
+    Return the snapshots to consider if the caller does not pass a host.
 
     The result contains all snapshots of servers on other machines. If there are no such snapshots, it contains the
     snapshots of one tenant on this machine: the tenant with the most recently stored snapshot. The time of storage is

@@ -48,7 +48,7 @@ def select_snapshots(
         Folder of the snapshots, folder of a tenant and host, or folder of a single snapshot.
     tenants
         Uids of tenants. None selects all tenants. Snapshots of servers on this machine are selected only if no other
-        snapshots are stored. If tenants are given, this rule applies to each tenant separately.
+        snapshots are stored. If uids are given, only the other snapshots of the same tenant are considered.
     since
         Earliest timestamp of the snapshots, as in `start_of_period`.
     tables
@@ -115,7 +115,7 @@ def _select(folder: Path, tenants: list[str] | None, start: datetime | None) -> 
 
 
 def _list_readable(folder: Path, tenant_uid: str | None = None) -> list[StoredSnapshot]:
-    """Return the snapshots that this version of frgroups can read, and log a warning for each other snapshot."""
+    """Return the snapshots that this version of frgroups can read, and log a warning for each unreadable snapshot."""
     if (folder / MANIFEST).is_file():
         stored = [read_manifest(folder)]
     elif folders.all_folder_names(folder):

@@ -196,8 +196,8 @@ def _read_newest(
     """
     Read the newest valid snapshot in a list of candidates.
 
-    If `skip_other_versions` is True, snapshots in other format versions are skipped, unless no snapshot has the
-    supported format version.
+    If `skip_other_versions` is True, snapshots in other format versions are skipped. However, if all snapshots have
+    other format versions, none of them is skipped, and InputError is raised.
     """
     to_read = candidates
     readable = [stored for stored in candidates if stored.is_readable]
@@ -220,8 +220,8 @@ def list_tenant_snapshots(cache: Cache, tenant_uid: str | None, base_url: str | 
 
     If several snapshots have the same timestamp, only the last one is returned. Corrupt snapshots are omitted, and a
     warning is logged. `cache` can also be the folder of a single snapshot. Raises SnapshotNotFoundError if there is
-    no snapshot, and InputError if the snapshots are from several tenants or hosts and the arguments do not select
-    one. Servers on this machine are selected as in `read_snapshot`.
+    no snapshot, and InputError if the arguments match snapshots from several tenants or hosts. Servers on this
+    machine are selected as in `read_snapshot`.
     """
     folder = resolve_folder(cache, "snapshots")
     if (folder / MANIFEST).is_file():
