@@ -457,7 +457,8 @@ class ApplyWindowError(PlanBlockedError):
     Attributes
     ----------
     opens_at
-        First time at which plans can be applied, in UTC. None if the only problem is an invalid override.
+        Earliest time at which plans can be applied, in UTC. None if an invalid override is the only reason for the
+        error.
     """
 
     opens_at: datetime | None = None
@@ -467,9 +468,9 @@ class DriftError(FrgroupsError):
     """
     Groups in a plan changed after the data for the plan was read.
 
-    After the plan was created, the groups were deleted, their members changed too much, or another group received the
-    name of one of them. On the command line, `frgroups plan` also raises this error if the snapshot does not contain
-    the changes of an applied plan. The call sent nothing.
+    The groups were deleted, their members changed more than the plan's limits permit, or another group has received
+    the name of one of these groups. On the command line, `frgroups plan` also raises this error if the snapshot does
+    not contain the changes of an applied plan. The call sent nothing.
 
     Attributes
     ----------
@@ -497,7 +498,7 @@ class NotApprovedError(FrgroupsError):
 
 
 class ApplyAbortedError(FrgroupsError):
-    """An apply run was interrupted, or could not write its journal, before it sent a request."""
+    """An apply run ended before it sent a request, because it was interrupted or could not write its journal."""
 
 
 class LockedError(FrgroupsError):

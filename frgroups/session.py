@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False, repr=False)
 class Session:
     """
-    The client that a notebook uses, and the sandbox that was started for the notebook, if any.
+    Client that a notebook uses, and the sandbox if one was started for the notebook.
 
     Use `start_session` to create a session. A session is a context manager that closes the client and the sandbox.
 

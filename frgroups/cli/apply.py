@@ -133,7 +133,8 @@ def _entry_before_decision(plan: Plan, path: Path) -> PlanEntry | None:
     """
     Return the state of a plan, or None if a file in the data folder is damaged.
 
-    The error is ignored, because `approve` reports the damaged file after it has written the decision.
+    The function raises no error for a damaged file, because `approve` reports the file after it has written the
+    decision.
     """
     from frgroups.apply.plan_list import plan_entry
 
@@ -143,7 +144,11 @@ def _entry_before_decision(plan: Plan, path: Path) -> PlanEntry | None:
 
 
 def _is_applied(entry: PlanEntry, path: Path, as_json: bool) -> bool:
-    """Print the state and return True if a plan was applied. Raise PlanBlockedError if the plan was also undone."""
+    """
+    Return True if a plan was applied, and print its state in this case.
+
+    If the plan was applied and then undone, raise PlanBlockedError.
+    """
     from frgroups.apply.run_registry import partly_reverted_by, reverted_by
     from frgroups.cli.plan_output import plan_values
     from frgroups.internals.formatting import shell_argument
@@ -179,7 +184,7 @@ def _is_applied(entry: PlanEntry, path: Path, as_json: bool) -> bool:
 @json_option("Print the withdrawn rejections as JSON.")
 def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     """
-    Withdraw all rejections of a plan's changes, and record the person's name and the time in the data folder.
+    Withdraw all rejections of a plan's changes, and record the name and the time of the withdrawal.
 
     If the queue has stopped a plan with these changes, the plan is moved back to the folder `pending`.
     """
@@ -369,7 +374,7 @@ def _apply_file(
 def _apply_with_found_approval(
     client: Client, plan: Plan, search: bool, override: Path | None, journal: Path | None
 ) -> Receipt:
-    """Apply a plan with the approval file that is found, or return the receipt if the plan was already applied."""
+    """Search for an approval file and apply the plan with it. If the plan was already applied, return its receipt."""
     from frgroups.apply.executor import apply_plan, receipt_or_earlier_approval
     from frgroups.apply.plan_checks import check_limits
     from frgroups.internals.formatting import format_utc
@@ -464,7 +469,11 @@ def undo(
 
 
 def _print_undo_effect(receipt: Receipt) -> None:
-    """Print when the changes in a receipt were verified, and how many are still in effect according to newer data."""
+    """
+    Print the time at which the changes in a receipt were verified, and the number of changes still in effect.
+
+    The newest data in the data folder determines which changes are still in effect.
+    """
     from frgroups.history.undo_effect import undo_effect
     from frgroups.internals.formatting import agree, format_utc
 

@@ -135,7 +135,7 @@ def _apply_queued(
 
 
 def _apply_approved(client: Client, plan: Plan, approvals: list[ApprovalSource], journal: Path | None) -> Receipt:
-    """Apply a plan with the first valid approval, or raise the error for the first approval if none is valid."""
+    """Apply a plan with the first valid approval. If no approval is valid, raise the error for the first one."""
     errors = []
     for approval in approvals:
         try:
@@ -147,10 +147,10 @@ def _apply_approved(client: Client, plan: Plan, approvals: list[ApprovalSource],
 
 def _archived(queued: QueuedPlan, state: QueueState, line: dict[str, Any]) -> dict[str, Any]:
     """
-    Move a plan to the folder `done` or `stopped`, and return its result with the new path.
+    Move a queued plan to the folder `done` or `stopped`, and return its result with the new path.
 
-    The commands in the result's message also contain the new path. If the plan could not be moved, the outcome is
-    "not moved".
+    Commands in the message of the result also contain the new path. If the plan file cannot be moved, the outcome in
+    the result is "not moved".
     """
     try:
         path = archive_plan(queued, state)

@@ -27,8 +27,9 @@ def result_line(path: Path, receipt: Receipt) -> dict[str, Any]:
     """
     Return the result of an applied plan as a dictionary for a JSON line.
 
-    The outcome is "done" exactly if the exit code is 0. It is "partly done" if the plan does not need to be applied
-    again although some changes were rejected or the receipt was not written, and "incomplete" otherwise.
+    The outcome is "done" exactly if the exit code is 0. The outcome is "partly done" if some changes were rejected or
+    the receipt was not written, but the plan does not need to be applied again. In all other cases, the outcome is
+    "incomplete".
     """
     code = receipt_exit_code(receipt)
     outcome = "incomplete"

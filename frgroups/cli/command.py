@@ -377,7 +377,12 @@ def _store_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def _log_to_stderr(ctx: click.Context) -> AbstractContextManager[None]:
-    """Return a context manager that logs warnings to stderr, or more messages with `--log` or `-v`."""
+    """
+    Return a context manager that logs to stderr.
+
+    By default, only warnings and errors are logged. The options `--log` and `-v` add further messages, and `--quiet`
+    omits warnings.
+    """
     from frgroups.internals.structured_logging import logged_to_stderr
 
     count, form = verbosity(ctx), log_format(ctx)
@@ -405,7 +410,7 @@ def write_verbatim(formatter: click.HelpFormatter, heading: str, text: str) -> N
 
 @contextmanager
 def usage_errors_of(ctx: click.Context) -> Iterator[None]:
-    """Add the click context to usage errors that the parser raises without a context."""
+    """Add the click context to usage errors that lack a context."""
     try:
         yield
     except click.NoSuchOption as error:

@@ -75,9 +75,10 @@ def keep_result(exit_code: int, text: str) -> None:
     """
     Record the result of a command before the command prints it.
 
-    If stdout cannot be written, because its reader has closed the pipe or the disk is full, the command prints the
-    text to stderr instead and returns the exit code. Commands that change the tenant call this function, so that
-    their result is always shown. Commands whose exit code depends on the result call it with an empty text.
+    If writing to stdout fails because its reader has closed the pipe or the disk is full, the recorded text is
+    printed to stderr, and the command returns the recorded exit code. Commands that change the tenant call this
+    function, so that their result is always shown. Commands whose exit code depends on the result call it with an
+    empty text.
     """
     context = click.get_current_context(silent=True)
     if context is not None:
@@ -88,10 +89,10 @@ def end_after_failed_output(error: OSError, ctx: click.Context) -> int:
     """
     Return the exit code of a command that could not write to stdout.
 
-    If a result was recorded, its exit code is returned, and its text is printed to stderr. If no result was recorded,
-    the exit code is 0 for a closed pipe, and 1 for other errors such as a full disk. A closed pipe is not reported,
-    because its reader does not need more output. The exit code does not depend on whether the reader closes the pipe
-    before or after all output was written.
+    If `keep_result` has recorded a result, the function returns the exit code of the result and prints its text to
+    stderr. Otherwise, the exit code is 0 for a closed pipe, and 1 for other errors such as a full disk. A closed pipe
+    is not reported, because its reader does not need more output. The exit code does not depend on whether the reader
+    closes the pipe before or after all output was written.
     """
     is_closed_pipe = error.errno in (None, errno.EPIPE)
     exit_code, text = ctx.meta.get(_RESULT, (0 if is_closed_pipe else 1, ""))

@@ -45,7 +45,7 @@ class CustomerSummary:
     history
         Rows of `customer_history` up to the time of the snapshot.
     unseen
-        Changes that plans sent before the snapshot was taken, but that no stored snapshot shows.
+        Changes that were sent by plans before the snapshot was taken, but that do not appear in any stored snapshot.
     since
         Changes that plans sent after the snapshot was taken.
     unreadable_journals
@@ -210,7 +210,11 @@ def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[
 
 
 def _approval_text(row: dict[str, Any]) -> str:
-    """Format the approval of a plan, given as a row of a customer history or as the dictionary of a Cause object."""
+    """
+    Format the approval of a plan as text.
+
+    The argument is a row of a customer history or the dictionary of a Cause object.
+    """
     at = ""
     if not pd.isna(row["approved_at"]):
         at = row["approved_at"].isoformat()

@@ -41,7 +41,7 @@ class DoctorCheck:
     ok
         True if the check passed. None if the check could not be made.
     detail
-        The checked facts, or the problem and the action that solves it.
+        If the check passed, the values that were checked. Otherwise, the problem and the action that solves it.
     """
 
     name: str
@@ -151,7 +151,11 @@ def _check_tenants_file() -> str | None:
 
 
 def _check_environment(tenant: str | None) -> str | None:
-    """Return the names of the variables that are set. The values are omitted, because they contain the token."""
+    """
+    Return the names of the frgroups environment variables that are set.
+
+    The values are omitted, because one of them can be the token.
+    """
     if tenant:
         return None
     given = [name for name in _ENVIRONMENT if os.environ.get(name, "").strip()]

@@ -92,8 +92,8 @@ def find_previous_snapshot(
     selection
         Options that select the folder of the snapshots.
     min_age
-        Minimum age difference. The newest snapshot that is at least this much older than `new` is returned, or else
-        the oldest snapshot.
+        Minimum age difference between the two snapshots. The newest snapshot that is at least this much older than
+        `new` is returned. If no snapshot is old enough, the oldest snapshot is returned.
     """
     if since:
         return _read_snapshot_at(since, new, selection)
@@ -252,7 +252,7 @@ def unique_pairs(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any
 
 @dataclass(frozen=True, eq=False)
 class DesiredCustomers:
-    """The uids of the customers that options select, and the lists and expressions from which the uids come."""
+    """Customers that options select, by uid, and the lists and group expressions that contain these customers."""
 
     uids: list[str]
     origins: tuple[CustomerOrigin, ...]
@@ -286,7 +286,7 @@ def desired_customers(
     id_type
         "customer_uid" or "external_id". None detects the type from the list.
     column, sheet, header_row
-        Column, sheet, and header row of the file that contain the ids.
+        Column and sheet that contain the ids, and the number of the header row.
     groups
         The uid and the name of the group that the list must belong to. None accepts a list for any group.
     directory
@@ -430,7 +430,9 @@ def given_suppressions(
     snapshot: Snapshot, path: Path | None, directory: Directory | None, *, allow_similar_ids: bool = False
 ) -> list[str] | pd.DataFrame:
     """
-    Return the customers in the `--suppression-list` file, or its entries if they have groups, end dates, or holdouts.
+    Return the customers or the entries in the `--suppression-list` file.
+
+    Entries are returned if the file contains groups, end dates, or holdouts. Otherwise, customer uids are returned.
 
     The ids in the file are checked and reported as in `excluded_customers`.
     """

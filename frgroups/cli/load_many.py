@@ -32,8 +32,8 @@ def load_tenants(
     """
     Load tenants in parallel, print a line for each tenant, and return the most severe exit code.
 
-    Ctrl-C cancels the loads that have not finished. The function also prints a line for each canceled load and for
-    each tenant whose load was not started.
+    Ctrl-C cancels the loads that have not finished. In this case, the function also prints a line for each canceled
+    load and for each tenant whose load was not started.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def load_tenants(
     options
         Options of `frgroups load` for each tenant.
     deliver_interrupt
-        Function that raises a KeyboardInterrupt if Ctrl-C was pressed before this function was called.
+        Function that `load_tenants` calls to raise a KeyboardInterrupt if Ctrl-C was pressed earlier.
 
     Raises
     ------

@@ -79,7 +79,7 @@ class CustomerRecords:
     also
         Other files and folders to search.
     ids
-        Other ids of the customer that lists might contain.
+        Other ids of the customer. Lists might contain these ids instead of the uid.
     """
 
     tenant: str | None

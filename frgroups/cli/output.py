@@ -1,8 +1,8 @@
 r"""
 Print messages and data.
 
-Messages are wrapped on a terminal, but not in a pipe or a file. A character that the encoding of stdout or
-stderr does not contain is printed as an escape sequence such as \u0141.
+Messages are wrapped on a terminal, but not in a pipe or a file. If the encoding of stdout or stderr cannot represent
+a character, the character is printed as an escape sequence such as \u0141.
 """
 
 from __future__ import annotations

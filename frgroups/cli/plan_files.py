@@ -26,8 +26,8 @@ def find_plan(argument: Path, *, allow_last: bool = False) -> Path:
     argument
         Path of a plan file, at least the first 8 characters of a plan's digest, or "last".
     allow_last
-        Whether "last" selects the newest plan. Commands that decide about a plan or send it do not accept "last",
-        because another plan could be created between the review and the command.
+        Whether "last" selects the newest plan. Commands that approve, reject, or apply a plan do not accept "last",
+        because a newer plan could be created after the review and before the command.
     """
     path = locate_plan(argument)
     if path.exists():
@@ -46,9 +46,9 @@ def find_plans(argument: Path) -> list[Path]:
     """
     Return all plan files that an argument names.
 
-    Plan files with the same digest make the same changes, so a digest can name several files. Use this function for a
-    command that applies to the changes and not to a single file. It is an error if the files contain different plans.
-    An unreadable file is skipped if another file with the same digest can be read.
+    Plan files with the same digest make the same changes, so a digest can name several files. Commands that apply to
+    the changes and not to a single file call this function. If the files contain different plans, the function raises
+    an error. An unreadable file is skipped if another file with the same digest can be read.
     """
     if locate_plan(argument).exists() or not _is_prefix(argument):
         return [find_plan(argument)]
@@ -96,7 +96,11 @@ def _receipt_of_plan_file(path: Path) -> Path | None:
 
 
 def find_plan_or_receipt(argument: Path) -> Path:
-    """Return the plan file that an argument names, or the receipt if no plan file has the digest."""
+    """
+    Return the plan file that an argument names.
+
+    If the argument is a digest and no plan file has this digest, the receipt with the digest is returned.
+    """
     if argument.exists() or str(argument) == LAST or not _is_prefix(argument):
         return find_plan(argument, allow_last=True)
     prefix = str(argument).lower()

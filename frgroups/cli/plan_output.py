@@ -50,8 +50,8 @@ def save_plan(
     """
     Save a plan and its review page, and print the plan, warnings, the file paths, and the next command.
 
-    A plan without changes is printed but not saved. If the queue already contains a plan with the same digest that
-    can still be applied, a pending plan is not saved, and the queued plan is printed.
+    A plan without changes is printed but not saved. If `pending` is True and the queue already contains an applicable
+    plan with the same digest, the new plan is not saved, and the queued plan is printed instead.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ def save_plan(
     older
         Plan file that a pending plan supersedes, or None.
     exit_code
-        Exit code of the command if the output is written or the reader of the output has closed the pipe.
+        Exit code that the command returns if the output is written, or if the reader of the output has closed the
+        pipe.
     as_json
         Whether to print the plan as JSON. The messages are then printed to stderr.
     """
@@ -233,7 +234,7 @@ def entry_values(entry: PlanEntry) -> dict[str, Any]:
 
 def find_conflicts(plan: Plan) -> list[PlanEntry]:
     """
-    Return the other waiting plans that change a group of this plan.
+    Return the other waiting plans that change at least one of the groups that this plan changes.
 
     The commands call this function after they have written files. A damaged file in the data folder is therefore
     printed as a warning, and the result is [].
@@ -246,14 +247,18 @@ def find_conflicts(plan: Plan) -> list[PlanEntry]:
 
 
 def print_conflicts(plan: Plan, conflicts: Iterable[PlanEntry]) -> None:
-    """Print a warning for each waiting plan that changes a group of this plan, up to a maximum number of warnings."""
+    """
+    Print warnings about waiting plans that change at least one of the groups that this plan changes.
+
+    The number of warnings is limited.
+    """
     for sentence in conflict_sentences((plan, other) for other in conflicts):
         print_warning(sentence)
 
 
 def print_windows(tenant: HasTenant) -> None:
     """
-    Print a message if a freeze or the apply windows of a tenant do not allow plans to be applied now.
+    Print a message if a tenant's plans cannot be applied now, because of a freeze or closed apply windows.
 
     The apply windows are only needed when a plan is applied, so an invalid windows file causes only a warning.
     """
@@ -277,10 +282,10 @@ def _print_not_superseded(older: Path, reason: str) -> None:
 
 def _print_rejections(plan: Plan, path: Path) -> str:
     """
-    Print a warning for each rejection of the plan's changes, and return the name of the plan's next command.
+    Print a warning for each rejection of the plan's changes, and return the name of the next command.
 
-    A rejected plan can be created, but the rejection must be withdrawn before the plan is approved. If a damaged file
-    might be a rejection, `withdraw` and `approve` would fail, so the function returns "".
+    A rejected plan can be created, but the rejection must be withdrawn before the plan is approved. If a file that
+    might be a rejection is damaged, the function returns "", because `withdraw` and `approve` would both fail.
     """
     try:
         rejections = rejections_in_force(plan, [path.parent])

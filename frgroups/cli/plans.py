@@ -120,7 +120,9 @@ def _print_entries(entries: list[PlanEntry]) -> None:
 
 def _planning_times(entries: list[PlanEntry]) -> list[str]:
     """
-    Return the planning times in UTC. Include seconds if minutes cannot distinguish plans with the same digest.
+    Return the planning times in UTC.
+
+    Seconds are included if plans with the same digest were created in the same minute.
 
     Times and ages are both rounded down.
     """
@@ -159,7 +161,7 @@ def _print_next(entries: list[PlanEntry]) -> None:
 
 
 def _print_not_applied(entries: list[PlanEntry]) -> None:
-    """Print the number of applied plans with changes that are not in effect, and commands to show their receipts."""
+    """Print the number of applied plans with rejected or unsent changes, and commands that show the receipts."""
     partly = [entry for entry in entries if entry.state == "applied" and entry.n_not_applied]
     if not partly:
         return

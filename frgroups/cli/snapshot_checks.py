@@ -32,9 +32,10 @@ def check_contains_applied_plans(
     """
     Raise DriftError if a group of a new plan was changed by frgroups after the snapshot was taken.
 
-    The groups of a plan are those that it changes and those in its expressions. A plan contains the differences
-    between the desired customers and the members in the snapshot. If the snapshot did not contain the changes of an
-    applied plan, the new plan would omit listed customers without a message.
+    The function checks the groups that the plan changes and the groups in its expressions. A plan contains the
+    differences between the desired customers and the members in the snapshot. If the snapshot did not contain the
+    changes of an applied plan, these differences would be incorrect, and the new plan could omit listed customers
+    without a message.
 
     Parameters
     ----------

@@ -134,7 +134,12 @@ def _call_with_snapshot(
 
 
 def _split_customers(function: Callable[..., Any], snapshot: Snapshot, given: dict[str, Any]) -> pd.DataFrame:
-    """Split the customers in the snapshot, or the customers that a group expression selects."""
+    """
+    Assign customers to the arms of a split, and return the assignment.
+
+    The customers are those that a group expression selects, or all customers in the snapshot if no expression is
+    given.
+    """
     customers = snapshot.customers
     expression = given.pop("expression", None)
     if expression is not None:
@@ -187,9 +192,9 @@ def output_table(
     all_columns
         Whether to print all columns.
     is_sorted
-        Whether the rows are already sorted by a column, so that their order must be kept. Otherwise, the most
-        important rows are printed first, as in `show`. Files and JSON always contain the rows in the order of the
-        table.
+        Whether the rows are already sorted by a column. If True, the rows are printed in this order. If False, the
+        most important rows are printed first, as in `show`. Files and JSON always contain the rows in the order of
+        the table.
     """
     if as_json:
         print_json_line(_json_values(entry, result))

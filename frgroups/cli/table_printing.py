@@ -38,17 +38,19 @@ def print_table(table: pd.DataFrame, *, n_required: int | None = None) -> list[s
     Print a table without its index, and return the names of the printed columns.
 
     In a pipe or a file, each table row is one line of plain text, which is not wrapped or truncated. On a terminal,
-    rich prints the table if its columns fit. Otherwise, each table row is printed as several lines with one column
-    per line, integers have thousands separators, shares are percentages, and columns without text are omitted. Other
-    floats have three decimals. A missing value is printed as "-".
+    rich prints the table if its columns fit. If they do not fit, each table row is printed as several lines with one
+    column per line.
+
+    On a terminal, integers have thousands separators, shares are percentages, and columns without text are omitted.
+    Other floats have three decimals. A missing value is printed as "-".
 
     Parameters
     ----------
     table
         The table, with the most important columns first.
     n_required
-        Number of columns that are always printed. If the terminal is too narrow, the function omits the last columns
-        of the table, but not the first `n_required` columns. None prints all columns.
+        Number of columns that are always printed. If the terminal is too narrow, the last columns of the table are
+        omitted. The first `n_required` columns are never omitted. None prints all columns.
     """
     is_terminal = sys.stdout.isatty()
     columns = _printed_columns(table, is_terminal=is_terminal)
@@ -162,7 +164,9 @@ def _print_rows_as_lines(columns: Sequence[_Column]) -> None:
 
 def choose_layout(columns: Sequence[_Column], width: int) -> Layout | None:
     """
-    Return the first layout that fits on the terminal without wrapped values, or else the first layout that fits.
+    Return the first layout that fits on the terminal without wrapped values.
+
+    If no layout fits without wrapped values, the first layout that fits with wrapped values is returned.
 
     The layouts are tried in this order: the normal layout, a layout with less space between the columns, and the
     compact layout. Return None if no layout fits.
@@ -212,7 +216,7 @@ def _column_widths(columns: Sequence[_Column], headers: Sequence[str], width: in
     Return the widths of the columns, or None if their sum would exceed `width`.
 
     Numbers, headers, and words with at most `MAX_WORD_WIDTH` characters are not wrapped. The remaining width is
-    distributed among the columns with wrapped values. Each additional character goes to the narrowest of these
+    distributed among the columns with wrapped values. Each additional character is assigned to the narrowest of these
     columns.
     """
     header_widths = [max(map(cell_len, header.split("\n"))) for header in headers]

@@ -69,7 +69,9 @@ class NumberRange(click.FloatRange):
 
 def _range_text(numbers: click.IntRange | click.FloatRange) -> str:
     """
-    Return a description of a range for help and error messages. Click's own notation is, for example, x>=1.
+    Return a description of a range for help and error messages.
+
+    The description replaces the notation of click, for example x>=1.
 
     Examples
     --------

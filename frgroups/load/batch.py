@@ -100,9 +100,9 @@ def load_many(
     Load several tenants from `tenants.toml` in parallel, and yield each result as soon as it is available.
 
     If the calling code raises an exception, the running loads are terminated. Snapshots that have already been stored
-    remain on disk. After a KeyboardInterrupt, which the caller can also throw into the generator, the results of the
-    terminated loads are yielded before the generator raises the KeyboardInterrupt. The last result before the
-    interrupt can be yielded twice, and tenants that were not started can lack a result.
+    remain on disk. The caller can also throw a KeyboardInterrupt into the generator. After a KeyboardInterrupt, the
+    generator yields the results of the terminated loads and then raises the KeyboardInterrupt again. The last result
+    before the interrupt can be yielded twice. Tenants whose load was not started can lack a result.
 
     Parameters
     ----------

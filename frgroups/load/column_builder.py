@@ -78,7 +78,7 @@ class CustomerColumns:
         """
         Append the attributes of customers to the columns.
 
-        No references to the customer records or their pages are stored, so that Python can release their memory.
+        The columns store no references to the customer records or pages, so that Python can release their memory.
         """
         for name, get_value in self._getters.items():
             values = map(get_value, customers)
@@ -189,7 +189,7 @@ def _column_values(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[A
 
 
 def _ehf_enabled(enabled: bool | None, ehf: Any) -> bool | None:
-    """Return `enabled`, or the field `enabled` of the nested `ehf` object if `enabled` is None."""
+    """Return `enabled`. If `enabled` is None, return the field `enabled` of the nested `ehf` object."""
     if enabled is None and ehf is not None:
         return ehf.enabled  # type: ignore[no-any-return]
     return enabled

@@ -4,8 +4,8 @@ Choose which groups to read page by page and which groups to infer, so that a lo
 Each customer record contains the uids of the customer's groups. If all members of a group have already been read as
 members of other groups, the members of the group can be inferred from the customer records. A request for the end of
 the group's list confirms that no member is missing. Inferred membership (`cover`) is weaker evidence than reading all
-pages. A group is inferred only if this saves requests, and only if every customer record lists the groups on whose
-pages the record was returned.
+pages. A group is inferred only if this saves requests. In addition, the customer records must be reliable: each
+record on a page of a group must list this group.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def _read_largest_group(tenant: TenantReader) -> dict[str, PageRows[int]]:
     """
     Find a group that contains all customers, and read it. Return the first pages of the groups that were searched.
 
-    When a group of all customers has been read, the customer records contain the expected sizes of all other groups,
-    and many of these groups can be inferred.
+    After all customers have been read, the expected size of each other group is the number of customer records that
+    list the group. Many of these groups can then be inferred.
     """
     sample = _spread_sample(tenant.list_unread_groups(), max(SAMPLE_SIZE, tenant.client.workers))
     first_pages = tenant.read_first_pages(sample)

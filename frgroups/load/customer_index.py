@@ -153,7 +153,7 @@ class CustomerIndex:
                 self._group_codes[uid]
 
     def references(self) -> GroupReferences:
-        """Return the groups that the most recently read record of each customer lists."""
+        """Return the groups of each customer, according to the record of the customer that was read last."""
         with self._lock:
             n_groups = len(self._group_codes)
             version = (len(self._codes), self._n_changes, n_groups)

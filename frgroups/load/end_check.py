@@ -5,8 +5,9 @@ Some servers return only the first rows of a list, for example 1,000, and report
 and the total of such a list agree. A request in the reverse sort order returns the last rows of the complete list. If
 the pages do not contain one of these rows, the server omitted rows.
 
-A maximum applies to all lists of a server. Only the longest lists can be incomplete, because a longer list shows that
-the maximum is higher. A load therefore checks only its longest lists.
+The same maximum applies to all lists of a server. If one list has more rows than another list, the maximum is higher
+than the number of rows in the shorter list, so the shorter list is complete. A load therefore checks only its longest
+lists.
 """
 
 from __future__ import annotations
@@ -39,14 +40,15 @@ class ServerSorting:
     """
     Sorting behavior of a server, determined from its responses during a load.
 
-    Several threads can use the same object. Threads that check lists at the same time might each send the requests
-    that determine the sort direction.
+    Several threads can use the same object. If several threads check lists at the same time, each thread might send
+    the requests that determine the sort direction.
 
     Attributes
     ----------
     directions
-        Values of `sortDirection` that might reverse a list. After a request has confirmed a value, the tuple contains
-        only this value. The tuple is empty if the server ignores or rejects the parameter.
+        Values of `sortDirection` with which the server might return a list in the reverse order. After a request has
+        confirmed a value, the tuple contains only this value. The tuple is empty if the server ignores or rejects the
+        parameter.
     longest
         Number of rows in the longest list that was read. A list with fewer rows is not checked.
     """
@@ -55,7 +57,7 @@ class ServerSorting:
     longest: int = 0
 
     def is_longest(self, n_rows: int) -> bool:
-        """Update the number of rows of the longest list, and return True if no list with more rows was read."""
+        """Return True if no list with more than `n_rows` rows was read, and update the attribute `longest`."""
         self.longest = max(self.longest, n_rows)
         return 0 < n_rows == self.longest
 
@@ -85,7 +87,7 @@ class OtherEnd(Generic[Key]):
 
     @property
     def problem(self) -> str:
-        """Sentence with the number of rows that are missing from the pages of the list, or an empty string."""
+        """Sentence with the number of omitted rows. It is an empty string if no rows were omitted."""
         return omitted_rows_note(len(self.omitted)) if self.omitted else ""
 
     def doubt(self, n_rows: int) -> str:
@@ -200,7 +202,7 @@ def shared_maximum_note(n_rows: int, n_lists: int) -> str:
 
 def equal_list_note(n_rows: int, group_uid: str) -> str:
     """
-    Return the note for a list that cannot be verified, because an incomplete list has the same number of rows.
+    Return the note for a list that cannot be verified, because another list is incomplete and has as many rows.
 
     Parameters
     ----------

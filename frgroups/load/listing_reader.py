@@ -93,8 +93,8 @@ class ListingReader(Generic[Key]):
     pages
         Number of pages that were requested.
     total, total_last
-        Total that the first page reports, and the last reported total that differs from it. Without a different
-        total, both values are equal.
+        `total` is the total that the first page reports. If a page reports a different total, `total_last` is the
+        last different total. Otherwise, both values are equal.
     without_uid
         Number of records without a uid.
     doubt
@@ -164,7 +164,7 @@ class ListingReader(Generic[Key]):
 
     def count_missing_backreferences(self) -> int:
         """
-        Return the number of customer records that do not list the group on whose page they were returned.
+        Return the number of customer records that were returned on a page of a group but do not list this group.
 
         The result is 0 if no customer record lists any group, because the server then does not report the groups of
         customers.
@@ -250,10 +250,12 @@ class ListingReader(Generic[Key]):
 
     def _read_windows_after_total(self, keys: list[Key], end: int) -> bool:
         """
-        Append the rows after the first `end` rows to `keys`. Return True if the windows reach the end of the list.
+        Append the rows after the first `end` rows to `keys`.
 
-        The method also stops if a window contradicts the previous rows. It also stops if a window contains no new
-        row, because a server that repeats its rows must not cause endless requests.
+        The result is False if the end of the list cannot be reached with windows.
+
+        To avoid incorrect results and endless requests, the method stops early if a window contradicts the previous
+        rows or contains no new row.
         """
         size = self._first.page_size
         seen = set(keys)
@@ -388,7 +390,7 @@ class ListingReader(Generic[Key]):
         return n > 1 and page.keys == self._first.keys[:n] and page.total_count == self.total
 
     def _count_page(self, page: PageRows[Key]) -> None:
-        """Store the total that a page reports, and the keys of the page's records that do not list the group."""
+        """Store the total that a page reports, and the keys of the page's records that do not list the group read."""
         self._missing_backreference.update(page.missing_backreference)
         self._n_with_references += page.n_with_references
         if page.total_count != self.total:

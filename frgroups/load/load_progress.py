@@ -17,7 +17,7 @@ class LoadProgress:
 
     The overall total is available as soon as the totals of all groups are known. The rows of a group are counted only
     up to the group's total, so that the progress bar does not move backward if pages are read again. Worker threads
-    update only the counts. The thread that calls `update_bar` updates the progress bar.
+    update the counts but not the progress bar. The progress bar is updated only by calls of `update_bar`.
     """
 
     def __init__(self, bar: Progress, groups: Iterable[str], *, requests_before: int = 0) -> None:

@@ -70,9 +70,9 @@ def load_snapshot(
         Maximum age of a stored snapshot, as a timedelta or a string such as "6h". If the newest stored snapshot is
         not older and contains the requested data, it is returned without a request. None always loads the tenant.
     cover
-        Whether to infer the members of a group from the customer records if all of its members have already been read
-        in larger groups. This saves requests. The column `how` of `Snapshot.reads` contains "cover" for these groups.
-        With False, all groups are read page by page.
+        Whether to infer the members of a group from the customer records if all members of the group have already
+        been read as members of larger groups. This saves requests. The column `how` of `Snapshot.reads` contains
+        "cover" for these groups. With False, all groups are read page by page.
     personal
         Whether to store names, contact data, addresses, and notes of the customers.
     progress
@@ -219,7 +219,7 @@ def _check_writable(folder: Path) -> None:
 def _fresh_snapshot(
     client: Client, folder: Path, max_age: timedelta | str, cover: bool, personal: bool
 ) -> Snapshot | None:
-    """Return the newest valid stored snapshot, or None if it is too old or does not satisfy the arguments."""
+    """Return the newest valid stored snapshot, or None if it is too old or lacks data that the caller requested."""
     limit = parse_duration(max_age)
     snapshot = _read_newest(client, folder, lambda taken_at: timedelta(0) <= client.clock() - taken_at <= limit)
     if snapshot is None:
@@ -435,7 +435,11 @@ def _reading_threads(client: Client) -> Iterator[tuple[Executor, Executor]]:
 def _merge_groups(
     snapshot: Snapshot, tenant: TenantReader, groups_note: str, gone: set[str], read_until: datetime
 ) -> Snapshot:
-    """Return a copy of the snapshot that contains the groups read again and omits the deleted groups in `gone`."""
+    """
+    Return a copy of the snapshot with the new data of the groups read again, and without the groups in `gone`.
+
+    The groups in `gone` were deleted from the tenant.
+    """
     # If all groups were consistent, the snapshot's verdict is the verdict of the tenant's list of groups.
     # Keep the verdict and the note of this list, because a refresh does not load the list again.
     verdicts: list[str] = []
@@ -478,9 +482,9 @@ def _merge_groups(
 
 def _valid_universe(snapshot: Snapshot, n_customers: int) -> int | None:
     """
-    Return the snapshot's universe, or None if the refreshed snapshot contains more customers than the universe.
+    Return the total number of customers in the tenant (universe), or None if this number is too small.
 
-    The universe is the total number of customers in the tenant. If the universe is too small, a warning is logged.
+    If the refreshed snapshot contains more customers than the universe, a warning is logged, and the result is None.
     """
     universe = snapshot.universe
     if universe is None or universe >= n_customers:

@@ -161,7 +161,7 @@ def _marks(problems: str) -> list[Mark]:
 
 
 def _detail(row: dict[Any, Any]) -> str:
-    """Return the details of a tenant's problems that the colored labels do not contain, or an empty string."""
+    """Return details about a tenant's problems that are not shown in the colored labels, or an empty string."""
     if not row["problem"]:
         return ""
     details = []

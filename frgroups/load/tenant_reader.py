@@ -272,10 +272,10 @@ class TenantReader:
         """
         Request the longest lists of members in the reverse sort order, and change the verdicts of incomplete lists.
 
-        If several groups have the largest number of members, the lists of all these groups are checked. If a list
-        lacks rows, the group is read again, because customers might have joined the group. If the second read shows
-        that the server omits rows, the remaining groups that lack rows are not read again. If the server does not
-        support the reverse sort order, several longest lists with different members are evidence of a maximum.
+        If several groups have the largest number of members, the lists of all these groups are checked. If the list
+        of a group lacks rows, the group is read again, because customers might have joined it. If the second read
+        shows that the server omits rows, the remaining groups that lack rows are not read again. If the server does
+        not support the reverse sort order, several longest lists with different members are evidence of a maximum.
 
         Parameters
         ----------
@@ -321,7 +321,7 @@ class TenantReader:
 
     def doubt_equal_lists(self, earlier: Snapshot | None = None) -> None:
         """
-        Change the verdict of a `consistent` list if an incomplete list has the same number of rows.
+        Change the verdict of each `consistent` list that has the same number of rows as an incomplete list.
 
         If a server returns at most N rows of a list, all of its lists with exactly N rows might be incomplete.
         Incomplete lists of an earlier load are considered, too, if their groups were not read again.
@@ -340,7 +340,8 @@ class TenantReader:
         """
         Set the verdict of a group to `unverifiable`, unless the note is empty.
 
-        If the group is read again and its list has the same number of rows, `_store_pages` sets this verdict again.
+        If the group is read again later and its list still has the same number of rows, `_store_pages` sets the
+        verdict `unverifiable` again.
         """
         if note:
             self._doubts[uid] = (self.reads[uid]["n_rows"], note)
@@ -380,9 +381,9 @@ class TenantReader:
         """
         Return the groups whose pages contradict the customer records.
 
-        A group that has already been read again is omitted if the customers who are missing from its pages are in no
-        other group. These customers have left the group since their records were read. No other group returns newer
-        records of these customers.
+        A group that has already been read again is omitted if all customers missing from its pages are in no other
+        group. These customers have left the group since their records were read, and newer records of them cannot be
+        read, because no other group contains them.
         """
         if references.is_empty:
             return []
@@ -399,7 +400,7 @@ class TenantReader:
 
     def _lost_members_only(self, uid: str, references: GroupReferences) -> bool:
         """
-        Return True if the only contradiction is that some customers have left the group.
+        Return True if a group contradicts the customer records only because some customers have left the group.
 
         If a customer who has left the group is in another group, the result is False.
         """

@@ -147,7 +147,7 @@ def never_loaded_status(tenant_uid: str, base_url: str | None) -> pd.DataFrame:
 
 
 def configured_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the status rows of the tenants in `tenants.toml`, or all rows if no tenant is in this file."""
+    """Return the status rows of the tenants in `tenants.toml`. If no tenant is in this file, return all rows."""
     if not table["in_config"].any():
         return table
     return table[table["in_config"]]

@@ -39,10 +39,10 @@ class Listing(Generic[Key]):
     evidence
         "counts" (one page contained all rows), "overlapping windows", "second pass", or "none".
     verdict
-        "consistent" if the last attempt was consistent, and "drifted" if all attempts were inconsistent.
-        "unverifiable" if the only problem was that records had no uid, that the list contained more rows than the
-        reported total, that the server rejected the request for the page after the last row, or that a request in the
-        reverse sort order failed or returned further rows.
+        "consistent" if the last attempt was consistent, and "drifted" if all attempts were inconsistent. The verdict
+        is "unverifiable" if the list did not change, but completeness could not be confirmed. Possible reasons are
+        records without a uid, more rows than the reported total, a rejected request for the page after the last row,
+        and a request in the reverse sort order that failed or returned further rows.
     note
         Description of the problem, or an empty string. It states whether all attempts had the same rows and problem.
     is_incomplete
@@ -69,7 +69,7 @@ def read_groups(
     client: Client, sorting: ServerSorting | None = None, *, pool: Executor | None = None
 ) -> tuple[dict[str, Group], Listing[str]]:
     """
-    Read all groups of a tenant, and return the groups by uid and the listing with the evidence for the read.
+    Read all groups of a tenant. Return the groups by uid, and a Listing that states whether the list is complete.
 
     If `sorting` is given, the list is also requested in the reverse sort order to detect omitted rows.
     """
@@ -99,7 +99,7 @@ def read_members(
     pool: Executor | None = None,
 ) -> Listing[str]:
     """
-    Read all pages of a group, and return the group's members with the evidence that no member is missing.
+    Read all pages of a group. Return the group's members and the evidence that the list of members is complete.
 
     If at least one customer record lists groups, every list of groups must contain the group that is read. If a list
     does not contain this group, the listing is not consistent. If `sorting` is given, the list is also requested in
@@ -139,7 +139,7 @@ def page_rows(
     n_with_references: int = 0,
     n_new: int = 0,
 ) -> PageRows[Key]:
-    """Convert an API page to PageRows, with the given keys instead of the records."""
+    """Convert an API page to a PageRows object that contains the given keys instead of the page's records."""
     return PageRows(
         keys,
         page.page_number,
