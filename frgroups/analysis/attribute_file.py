@@ -25,11 +25,11 @@ _TIME = re.compile(
 
 def read_attributes(path: Path) -> pd.DataFrame:
     """
-    Read a table with one row per customer that contains the column customer_uid and attributes for segment rules.
+    Read a table of customer uids and attributes for segment rules, with one row per customer.
 
-    A Parquet file contains the types of its columns. In a CSV or Excel file, a column is converted to numbers,
-    booleans (true and false), or times if every filled cell has this form. Times must be in ISO format. Values with
-    leading zeros or a decimal comma are not numbers, so that ids such as 007 remain strings. Blank cells become
+    A Parquet file stores the type of each column. In a CSV or Excel file, a column is converted to numbers, booleans
+    (true and false), or times if every filled cell has this form. Times must be in ISO format. Values with leading
+    zeros or a decimal comma are not converted to numbers, so that ids such as 007 remain strings. Blank cells become
     missing values.
 
     Raises

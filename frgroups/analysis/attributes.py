@@ -29,7 +29,7 @@ _DEFAULT_NAMES = (
     *("consents", "credit_limit", "credit_balance", "days_since_created_at", "n_other_groups"),
 )
 # Names that are rejected as attributes, because their values identify a person.
-# PERSONAL also contains ehf_enabled, which is only a flag and is therefore allowed.
+# ehf_enabled is in PERSONAL, but it is allowed as an attribute, because it is only a flag.
 IDENTIFYING = {"customer_uid", "external_id", "customer_parent_uid", *PERSONAL} - {"ehf_enabled"}
 NUMERIC_CATEGORIES = {"payment_terms"}
 DAYS_SINCE = "days_since_"
@@ -38,7 +38,7 @@ _STATUS_LABELS = STATUS_NAMES | {UNKNOWN: MISSING}
 
 @dataclass(frozen=True, eq=False)
 class Attribute:
-    """The value of one attribute for each customer, sorted by uid. Customer i has the label `labels[code[i]]`."""
+    """Values of one attribute for all customers, sorted by uid. Customer i has the label `labels[code[i]]`."""
 
     name: str
     kind: Kind

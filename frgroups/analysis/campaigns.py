@@ -55,9 +55,9 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
         - n_members (`int64`): the members of the group, which is n_shadowed + n_effective
         - n_shadowed (`int64`): the members who get a larger discount from another campaign
         - n_effective (`int64`): the members who do not get a larger discount
-        - shadowed_by (`str`): the campaign_uid of the campaign with the largest discount among the campaigns that
-          shadow members. If this campaign has no campaign_uid, the value is the uid of the campaign's group. The
-          value is missing if n_shadowed is 0.
+        - shadowed_by (`str`): the campaign_uid of the campaign that shadows members of this campaign. If several
+          campaigns shadow members, the campaign with the largest discount is used. If the shadowing campaign has no
+          campaign_uid, the value is the uid of its group. The value is missing if n_shadowed is 0.
 
         Campaigns with the same discount do not shadow each other. `attrs["not_running"]` contains the names of the
         campaigns that are omitted because they have ended or not started at the time `at`.
@@ -162,12 +162,12 @@ def _campaigns_by_discount(matrix: MembershipMatrix, campaigns: pd.DataFrame, at
 
 def _count_shadowed(members: list[Int32Array], discount: FloatArray, n_customers: int) -> tuple[IntArray, IntArray]:
     """
-    Count the members of each campaign who get a larger discount, and find the campaign with the largest discount.
+    Count the members of each campaign who get a larger discount from another campaign, and find that campaign.
 
     The campaigns must be sorted by decreasing discount. The function returns two arrays with one value per campaign.
     The first array contains the number of members who get a larger discount from another campaign. The second array
-    contains the row of the campaign from which these members get the largest discount. The row is -1 if no member
-    gets a larger discount.
+    contains the row number of the campaign from which these members get the largest discount. The row number is -1 if
+    no member gets a larger discount.
     """
     best_row = np.full(n_customers, len(members), dtype=np.int64)
     for row in reversed(range(len(members))):

@@ -34,9 +34,9 @@ def membership_changes(old: Any, new: Any) -> Any:
     Parameters
     ----------
     old, new
-        Two Snapshots of the same tenant, the older one first. Either can also be a table of memberships
-        with the columns customer_group_uid and customer_uid, as for `group_sizes`. The order of two tables is not
-        checked. If both are frames of the same query engine, the engine compares them.
+        Two Snapshots of the same tenant, the older one first. Each argument can also be a table of memberships with
+        the columns customer_group_uid and customer_uid, as for `group_sizes`. The order of two tables is not checked.
+        If both arguments are frames of the same query engine, the engine compares them.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per group that is in either snapshot, sorted by uid:
+        One row per group that is in at least one of the snapshots, sorted by uid:
 
         - customer_group_uid, name (`str`): the name in `new`, or in `old` if the group was deleted
         - n_old, n_joined, n_left, n_new (`int64`): numbers of customers, where n_old + n_joined - n_left = n_new
@@ -108,9 +108,9 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
         - status (`str`): "kept", "new", or "deleted"
         - renamed_from (`str`): the name in `old` if it was different, or ""
         - verdict (`str`): the less reliable of the group's verdicts in the two snapshots. The verdicts in order of
-          decreasing reliability are "consistent", "unverifiable", and "drifted". Tables of memberships are
-          "unverifiable". If a snapshot does not contain the group, the verdict of the complete snapshot is used,
-          because this verdict includes the list of groups.
+          decreasing reliability are "consistent", "unverifiable", and "drifted". For tables of memberships, the
+          verdict is "unverifiable". If a snapshot does not contain the group, the verdict of the complete snapshot is
+          used, because this verdict also applies to the list of groups.
 
         The rates refer to the total time between the two snapshots. They are not annualized.
 
@@ -155,7 +155,7 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class _ChangeCounts:
-    """The values of the `group_changes` columns for each group in either snapshot, sorted by group uid."""
+    """The values of the `group_changes` columns for each group in at least one snapshot, sorted by group uid."""
 
     group_uids: pd.Index
     names: pd.Index
@@ -169,7 +169,7 @@ class _ChangeCounts:
 
     @classmethod
     def from_data(cls, old: Any, new: Any) -> Self:
-        """Count the changes in a query engine if the arguments are frames of an engine, or else in memory."""
+        """Count the changes between two snapshots or tables. Frames of a query engine are compared in the engine."""
         if not are_engine_frames(old, new):
             return cls.from_comparison(SnapshotComparison.from_data(old, new))
         uids, n_old, n_joined, n_left, n_new = count_changes(old, new)
@@ -216,7 +216,8 @@ class _Differences:
         def keys(side: Side) -> IntArray:
             return side.group[side.matrix.group_code] * width + side.customer[side.matrix.indices]
 
-        # The last bit of a membership key identifies the snapshot, so an unchanged membership has two adjacent keys.
+        # The last bit of a membership key identifies the snapshot.
+        # Therefore, the two keys of an unchanged membership are adjacent.
         # The keys of each snapshot are already sorted, so the stable sort only merges two sorted sequences.
         marked = np.concatenate([keys(comparison.old) * 2, keys(comparison.new) * 2 + 1])
         marked.sort(kind="stable")

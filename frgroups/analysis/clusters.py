@@ -21,7 +21,7 @@ SimilarityMeasure = Literal["jaccard", "overlap_coefficient"]
 Method = Literal["average", "complete", "single", "weighted"]
 
 MAX_COMPONENT_GROUPS = 10_000
-_MAX_OPTIMAL_ORDER = 300  # The optimal leaf order takes cubic time, so larger components do not use it.
+_MAX_OPTIMAL_ORDER = 300  # The optimal leaf order takes cubic time, so it is not computed for larger components.
 
 
 def group_clusters(
@@ -30,7 +30,8 @@ def group_clusters(
     """
     Assign groups to clusters by hierarchical clustering.
 
-    The distance between two groups is 1 minus their similarity, which `measure` selects.
+    The distance between two groups is 1 minus their similarity. The argument `measure` selects the similarity
+    measure.
 
     Parameters
     ----------
@@ -38,15 +39,16 @@ def group_clusters(
         A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
         pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     measure
-        The similarity of two groups, as defined in `overlap_matrix`: "jaccard" or "overlap_coefficient". The overlap
-        coefficient also assigns a small group to the cluster of a large group that contains it.
+        The similarity of two groups, as defined in `overlap_matrix`: "jaccard" or "overlap_coefficient". With the
+        overlap coefficient, a small group is also similar to a large group that contains all of its members.
     method
         The distance between two clusters, computed by `scipy.cluster.hierarchy.linkage` from the distances between
         their groups: "average" (the mean, UPGMA [1]_), "complete" (the largest distance), "single" (the smallest
         distance), or "weighted" (WPGMA).
     cut
-        The largest distance at which clusters are merged, between 0 and 1. With "single", 0.5 merges clusters that
-        contain two groups with a similarity of at least 0.5. A cut of 0 merges only groups with the same members.
+        The largest distance at which clusters are merged, between 0 and 1. With the method "single" and a cut of 0.5,
+        two clusters are merged if a group of the first cluster and a group of the second cluster have a similarity of
+        at least 0.5. A cut of 0 merges only groups with the same members.
 
     Returns
     -------
@@ -227,7 +229,7 @@ def _write_distances(
 
 
 def _renumber_by_size(numbers: IndexArray) -> IntArray:
-    """Return cluster numbers from 1, by decreasing size. Clusters of equal size are sorted by first group."""
+    """Renumber the clusters from 1, by decreasing size. Clusters of equal size are sorted by their first group."""
     _, first, inverse, n = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     rank = np.empty(len(n), dtype=np.int64)
     rank[np.lexsort((first, -n))] = np.arange(1, len(n) + 1)

@@ -20,7 +20,7 @@ def warn_about_conflicts(findings: Sequence[HealthFinding], plans: SuggestedPlan
     Return the findings, and add a warning to each suggested action that conflicts with another suggested action.
 
     Two actions conflict if one action adds customers to a group and the other action removes customers from the same
-    group. If several groups have the same members, actions also conflict if together they remove all members from all
+    group. For groups with the same members, actions also conflict if they would together remove all members from all
     of these groups. The customers would then be in none of the groups.
     """
     removing: dict[str, list[int]] = {}
@@ -49,7 +49,7 @@ def _changed_groups(finding: HealthFinding) -> list[str]:
 
 
 def _merged_and_reduced(findings: Sequence[HealthFinding], removing: dict[str, list[int]]) -> Iterator[_Conflict]:
-    """For near duplicates that lose members by another action, yield positions of findings and group uids."""
+    """Yield each conflict between a near-duplicate finding and actions that remove members from one of its groups."""
     for number, finding in enumerate(findings):
         if finding.finding == "near_duplicate":
             groups = _changed_groups(finding)
@@ -59,7 +59,7 @@ def _merged_and_reduced(findings: Sequence[HealthFinding], removing: dict[str, l
 
 
 def _emptied_together(findings: Sequence[HealthFinding], removing: dict[str, list[int]]) -> Iterator[_Conflict]:
-    """For duplicate groups that would all lose their members, yield positions of findings and group uids."""
+    """Yield each conflict between actions that would together empty a group and all of its duplicates."""
     duplicates_of: dict[str, list[str]] = {}
     for finding in findings:
         if finding.finding == "duplicate" and finding.other_group_uid is not None:

@@ -17,7 +17,7 @@ from frgroups.internals.validation import as_list, check_choice, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 
 # Status codes of a customer's consent.
-# UNKNOWN: the newest row has no status.
+# UNKNOWN: the customer's newest row has no status.
 # NONE: the customer has no row.
 # If several rows have the same timestamp, the row with the largest code is used.
 # WITHDRAWN is larger than GIVEN, so that a withdrawal takes precedence.
@@ -25,7 +25,7 @@ GIVEN, UNKNOWN, WITHDRAWN, NONE = range(4)
 # Names of the status codes in rules and profiles. UNKNOWN has no name, because it is treated as a missing value.
 STATUS_NAMES = {GIVEN: "given", WITHDRAWN: "withdrawn", NONE: "none"}
 
-# For each channel: the customers column that shows if a customer has a contact point, and keywords.
+# For each channel: the customers column that is True for customers with a contact point, and the channel's keywords.
 # If the uid or name of a consent contains one of the keywords, the consent belongs to this channel.
 _CHANNELS = {
     "email": (
@@ -72,8 +72,8 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
     channels
         Names of channels, "email" or "mobile".
     consent
-        A mapping of channels to the uid or name of a consent. For other channels, the consent whose uid or name
-        contains a keyword of the channel is used.
+        A mapping of channels to the uid or name of a consent. For a channel that is not in the mapping, the consent
+        whose uid or name contains a keyword of the channel is used.
 
     Raises
     ------
@@ -243,7 +243,7 @@ def given_for_channels(snapshot: Snapshot, channels: Iterable[str]) -> BoolArray
 
 
 def _consents_by_channel(snapshot: Snapshot, channels: Iterable[str]) -> list[list[Consent]]:
-    """Return one list of consents per channel. `withdrawn_from_channels` documents the selection."""
+    """Return one list of consents per channel. See `withdrawn_from_channels` for the consents of a channel."""
     consents = latest_consents(snapshot)
     mentioned = [mentioned_channels(f"{consent.uid}\n{consent.name}") for consent in consents]
     by_channel = []
@@ -281,7 +281,8 @@ def latest_consents(snapshot: Snapshot) -> list[Consent]:
     If a customer has several rows for a consent, the newest row is used. Rows without a timestamp are treated as
     older than all other rows. If a given and a withdrawn row have the same timestamp, the consent is treated as
     withdrawn, so that the reach is not overstated. A consent without a uid is identified by its name. The result is
-    cached for each snapshot, because a plan needs the consents for rules and for the findings of each mailing group.
+    cached for each snapshot, because the rules of a plan and the findings of each mailing group use the same
+    consents.
 
     Examples
     --------

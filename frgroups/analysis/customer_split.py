@@ -100,8 +100,8 @@ def split_customers(
     Each customer gets a number from 0 to 1. To compute the number, the string ``f"{seed}:{uid}"`` is encoded in UTF-8
     and hashed with SHA-256. The first eight bytes of the hash are read as a big-endian integer and divided by 2**64.
     The control group consists of the customers whose number is below the share of the control. The next intervals of
-    numbers belong to the other arms, sorted by name. Other systems can use the same calculation to find the arm of a
-    customer.
+    numbers are assigned to the other arms, in the order of their names. Other systems can use the same calculation to
+    find the arm of a customer.
 
     With `exact`, the customers of each stratum are sorted by this number. An arm with a small share can be empty if
     the strata are small. With a share of 10%, the control group gets no customer from a stratum of four customers. If
@@ -209,7 +209,7 @@ def _sorted_uids(customers: Iterable[str] | pd.DataFrame) -> pd.Index:
 
 
 def _kept_arms(keep: pd.DataFrame | None, uids: pd.Index, arms: ArmShares) -> IndexArray:
-    """Return the position in `arms.names` of each customer's arm in `keep`, or -1 for customers not in `keep`."""
+    """Return each customer's arm in `keep` as a position in `arms.names`. Other customers have the value -1."""
     if keep is None:
         return np.full(len(uids), -1, dtype=np.intp)
     customers, names = read_arms(keep, "keep")

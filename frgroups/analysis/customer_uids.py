@@ -27,15 +27,14 @@ def read_customer_uids(snapshot: Snapshot, customers: Iterable[Any], name: str) 
     snapshot
         The snapshot whose customers a mask selects.
     customers
-        A list, an array, a Series, or another iterable of uids, or a mask as in `align_mask`.
+        A list, an array, a Series, or another iterable of uids, or a boolean mask that `align_mask` accepts.
     name
         The name of the argument, for use in error messages.
 
     Raises
     ------
     InputError
-        If the customers are passed in an unsupported form, a mask does not match the customers, or a value is not a
-        string.
+        If `customers` has an unsupported type, a mask does not match the customers, or a value is not a string.
 
     Examples
     --------
@@ -58,7 +57,7 @@ def read_customer_uids(snapshot: Snapshot, customers: Iterable[Any], name: str) 
         texts = None
     if texts is not None and texts.type == pa.string() and not texts.null_count:
         return texts.cast(pa.large_string())
-    # Arrow returned no array of valid strings.
+    # Arrow did not convert all values to strings.
     # `check_uids_once` raises an error for the first invalid uid.
     # It accepts subclasses of str, which Arrow rejects.
     return pa.array(codec.check_uids_once(listed, name), type=pa.large_string())

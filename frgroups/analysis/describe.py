@@ -313,7 +313,7 @@ def _describe_flow(flow: pd.DataFrame, top: int) -> str:
 
 
 def _describe_move(row: Any, names: Mapping[str, str]) -> str:
-    """Describe a move by its old and new state. If both are "(several)", the customers moved to other groups."""
+    """Describe a move by its two states. If both states are "(several)", the customers moved to other groups."""
     if row.from_group == row.to_group:
         return f"{names[row.from_group]} to other groups in {names[row.to_group]}"
     return f"{names[row.from_group]} to {names[row.to_group]}"
@@ -338,7 +338,7 @@ def _describe_profile(profile: pd.DataFrame, top: int) -> str:
 
 
 def _describe_difference(row: Any) -> str:
-    """Format the two means in a profile row of a numeric attribute, or the shares and the index in other rows."""
+    """Format a profile row: two means for a numeric attribute, or two shares and the index for other attributes."""
     if is_mean(row):
         return describe_means(row)
     shares = ["–" if np.isnan(share) else format_percentage(share) for share in (row.share_in, row.share_ref)]
@@ -423,7 +423,7 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
 
 
 def _describe_waterfall(summary: pd.DataFrame, top: int) -> str:
-    """Describe a waterfall summary: the remaining customers of the first audiences, and a total for the others."""
+    """Describe a waterfall summary: the remaining customers of the first audiences, and the total of the others."""
     if summary.empty:
         return "No audiences."
     n_remaining = int(summary["n_remaining"].sum())

@@ -18,7 +18,7 @@ class OmittedValues(NamedTuple):
 
     `n_values` is the number of these values. `n_in` and `n_ref` are the sums of their counts in the group and in the
     reference. `has_small` is True if any value of the attribute has a small count in the group or in the reference.
-    It also considers the values that the engine returned.
+    This includes the values that the engine returned.
     """
 
     n_values: int = 0
@@ -56,8 +56,9 @@ def suppressed_rows(
     A value is suppressed if its count is small in either set, or if it is not among the `top` values with the most
     customers. A reader knows the sizes of the two sets, and can therefore compute the sum of the suppressed counts.
     For this reason, further values are suppressed until no suppressed count can be computed. Each step suppresses the
-    smallest value that is sufficient, or the largest value if no single value is sufficient. If one of the sets is
-    too small for this protection, all values are suppressed.
+    value with the smallest count that is sufficient to protect all suppressed counts. If no single value is
+    sufficient, the step suppresses the value with the largest count. If one of the sets is too small for this
+    protection, all values are suppressed.
 
     Parameters
     ----------
@@ -68,8 +69,8 @@ def suppressed_rows(
     top
         The number of values to show. None shows all values.
     omitted
-        Further values, which are not in `n_in` and `n_ref`. They are always suppressed. They must not contain any of
-        the `top` values that have the most customers and no small count.
+        Values that `n_in` and `n_ref` do not contain. They are always suppressed. Among the values without a small
+        count, the `top` values with the most customers must not be omitted.
 
     Returns
     -------
@@ -141,8 +142,8 @@ def suppress_counts(
         The pairs of columns whose difference is also a count, for example the size of a group and the members of the
         group who are in no other group. A small difference suppresses the parts in the row.
     derived
-        A mapping of each column that is computed from other columns to the names of these other columns. A value is
-        suppressed if one of the values from which it is computed is suppressed.
+        A mapping of each computed column to the names of the columns from which it is computed. A value is suppressed
+        if one of the values from which it is computed is suppressed.
 
     Returns
     -------

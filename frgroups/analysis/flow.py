@@ -23,7 +23,7 @@ def group_flow(
     Count the customers who moved between groups, or stayed, from one snapshot to another.
 
     In each snapshot, a customer has exactly one state, so that no customer is counted twice. Each selected group is a
-    state. A customer in several selected groups has the state of the first of these groups in `priority`, or
+    state. A customer in several selected groups has the state of the group that is first in `priority`, or
     "(several)" if `priority` contains none of these groups. A customer in no selected group has the state "(none)",
     even if the customer is not in the snapshot. `plot.flow` draws the result as an alluvial chart.
 
@@ -168,7 +168,7 @@ class _States:
 
 
 def _members(side: Side, group: int) -> IntArray:
-    """Return the positions of a group's members among all customers. Empty if the snapshot lacks the group."""
+    """Return the positions of a group's members among all customers. The result is empty if the group is missing."""
     position = np.searchsorted(side.group, group)
     if position == len(side.group) or side.group[position] != group:
         return side.customer[:0]

@@ -73,9 +73,9 @@ def members(data: Any, expression: str) -> pd.Index:
         and ``"Quoted"``, write ``"Quoted"`` for the first group and ``'"Quoted"'`` for the second. Outside of
         expressions, quotes are part of the name: ``snapshot['"Quoted"']`` selects the second group.
 
-        An expression is ambiguous if an unquoted substring that contains an operator or a parenthesis is a group
-        name. In a tenant with the groups Kids, Baby, and Kids & Baby, write ``"Kids & Baby"`` for the group with this
-        name, or ``"Kids" & "Baby"`` for the customers in both Kids and Baby.
+        An expression is ambiguous if it contains, without quotes, a group name that includes an operator or a
+        parenthesis. In a tenant with the groups Kids, Baby, and Kids & Baby, write ``"Kids & Baby"`` for the group
+        with this name, or ``"Kids" & "Baby"`` for the customers in both Kids and Baby.
 
     Returns
     -------
@@ -222,8 +222,8 @@ def _find_unquoted_name(matrix: MembershipMatrix, tokens: list[_Token], expressi
     Case, Unicode form, and spaces next to operators are ignored, because a user might write ``kids&baby`` for the
     group Kids & Baby. A substring in which all groups are in quotes is skipped, because its meaning is unambiguous.
 
-    A substring is also skipped if the expression is valid and would become invalid if the substring were replaced
-    with the group name. For example, with the groups T and ``T -``, the expression ``T - Kids`` has only one meaning.
+    A substring of a valid expression is also skipped if replacing the substring with the group name would make the
+    expression invalid. For example, with the groups T and ``T -``, the expression ``T - Kids`` has only one meaning.
     """
     groups = [token for token in tokens if token.kind == "group"]
     if len(tokens) <= 2 or all(token.quoted for token in groups):

@@ -34,8 +34,9 @@ def health_report(
     The API does not report which groups are used by campaigns. Therefore, each suggested action that changes a group
     starts with a check in the back office. Some suggested actions contain Python code that creates a plan from the
     variables `snapshot` and `register`. The code sends no changes. If a plan removes all members of a group, the code
-    contains the limits that the plan needs. If two actions conflict, for example because both groups of a pair of
-    duplicates would be empty, each of the actions starts with the sentence "Do only one of the actions".
+    contains the limits that the plan needs. Two actions can conflict, for example if together they would empty both
+    groups of a pair of duplicates. In this case, each of these actions starts with the sentence "Do only one of the
+    actions".
 
     Parameters
     ----------
@@ -75,9 +76,9 @@ def health_report(
     High severity:
 
     - drifted: the group changed while it was read.
-    - duplicate: the group has the same members as another group. Of several groups with the same members, the group
-      to keep is not reported. The group to keep is the first group whose name contains neither the word "copy" nor a
-      year. If all names contain a year, the group to keep is the group with the latest year.
+    - duplicate: the group has the same members as another group. If several groups have the same members, one group
+      should be kept, and this group is not reported as a duplicate. It is the first group whose name contains neither
+      the word "copy" nor a year. If all names contain a year, it is the group with the latest year.
     - ended (register): the last day of the group has passed, but the group has members.
     - two_tiers (register): customers are in two groups of an exclusive set.
 
@@ -95,9 +96,10 @@ def health_report(
     Low severity:
 
     - tiny: the group has fewer than `tiny` members.
-    - subset: all members are also in another group. The other group in the table is the smallest such group.
-    - similar_name: the name looks like another name. The names differ, for example, only in case, in spaces, or in
-      letters of different scripts.
+    - subset: all members are also in another group. If several other groups contain all members, the table contains
+      the smallest of these groups.
+    - similar_name: the name looks like the name of another group. The names differ, for example, only in case, in
+      spaces, or in letters of different scripts.
     - old_year: the name contains a past year, but the group has members.
     - not_registered (register): the register does not contain the group.
     - no_owner (register): the register contains no owner for the group.

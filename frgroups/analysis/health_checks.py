@@ -28,7 +28,7 @@ class HealthFinding(NamedTuple):
     A row of the `health_report` table, without the column owner.
 
     `cli_action` is not a column of the result. On the command line, `cli_action` replaces a suggested action that
-    contains Python code. None means that the suggested action contains no Python code.
+    contains Python code. `cli_action` is None if the suggested action contains no Python code.
     """
 
     severity: Severity

@@ -50,11 +50,12 @@ def customer_history(
     journal: str | Path | None = None,
 ) -> pd.DataFrame:
     """
-    Return the changes of a customer's groups between stored snapshots, with the plans that caused the changes.
+    Return the groups that a customer joined or left between snapshots, with the plans that caused the changes.
 
-    The API does not report when a customer joined a group. Each change therefore has the timestamps of the snapshots
-    before and after it. If a customer joins and leaves a group between two snapshots, the table contains neither
-    change. Snapshots that are corrupt or have another format version are skipped with a warning in the log.
+    The API does not report when a customer joined a group. Therefore, each row contains the timestamps of the last
+    snapshot before the change and of the first snapshot after the change. If a customer joins and leaves a group
+    between two snapshots, the table contains neither change. Snapshots that are corrupt or have another format
+    version are skipped with a warning in the log.
 
     Parameters
     ----------
@@ -80,19 +81,19 @@ def customer_history(
           is "was in".
         - after, before (`datetime64[us, UTC]`): timestamps of the last snapshot before the change and of the first
           snapshot after it. For "was in", `after` is missing.
-        - still_seen (`bool`): whether the customer is in any group at `before`
+        - still_seen (`bool`): whether the customer is in any group in the snapshot taken at `before`
         - group_status (`str`): "kept" if both snapshots contain the group, "new" if only the later snapshot contains
           the group, "deleted" if only the earlier snapshot contains the group, and "first" for the change "was in"
         - verdict (`str`): the less reliable of the group's verdicts in the two snapshots, which is "consistent",
           "unverifiable", or "drifted"
 
-        These columns describe the plan that caused the change. They are missing if no plan is known. If several
-        plans match, the last one is used.
+        These columns describe the plan that caused the change. They are missing if no plan is known. If several plans
+        could have caused the change, the last of these plans is used.
 
-        - plan_digest (`str`): also missing if a customer of the plan was erased later
+        - plan_digest (`str`): digest of the plan, also missing if a customer of the plan was erased later
         - reverts (`str`): digest of the plan that this plan undoes
         - purpose (`str`)
-        - planned_at, applied_at (`datetime64[us, UTC]`): times when the plan was created and the change was sent
+        - planned_at, applied_at (`datetime64[us, UTC]`): times when the plan was created and when the change was sent
         - plan_state (`str`): state in the receipt, "verified", "not_effective", or "unknown"
         - approved_by (`str`): name of the reviewer, "" if the plan was approved by its digest
         - approved_how (`str`): "person", "self", "digest", or "policy"

@@ -52,8 +52,9 @@ def size_history(
     snapshots
         Snapshot objects, folders of stored snapshots, or rows of `list_snapshots`, in any order. None reads all
         stored snapshots of the tenant. If several snapshots have the same timestamp, the last one is used. A frame of
-        a query engine with the columns taken_at, customer_group_uid, and customer_uid is counted in its engine, for
-        example the result of `scan_memberships`. If it has the column tenant_uid, it can contain several tenants.
+        a query engine, for example the result of `scan_memberships`, needs the columns taken_at, customer_group_uid,
+        and customer_uid. The engine counts its rows. If the frame has the column tenant_uid, it can contain several
+        tenants.
     cache
         Folder that contains the stored snapshots. None selects the data folder. It cannot be combined with
         `snapshots`.
@@ -80,10 +81,10 @@ def size_history(
           with 0 members in the first snapshot that does not contain the group.
         - verdict (`str`): verdict of the group in this snapshot, "consistent", "unverifiable", or "drifted"
 
-        In each row, n_members equals the previous n_members + n_joined - n_left.
+        In each row, n_members equals the group's n_members in the previous snapshot + n_joined - n_left.
 
-        If `snapshots` is a frame, the uids are used as names, and verdict is missing. Groups and snapshots without
-        members are not in a frame, so a group that becomes empty is "deleted". If the frame has the column
+        If `snapshots` is a frame, the uids are used as names, and verdict is missing. A frame contains no rows for
+        groups and snapshots without members, so a group that becomes empty is "deleted". If the frame has the column
         tenant_uid, it is the first column of the result. The rows are sorted by tenant, and changes are counted from
         the previous snapshot of the same tenant.
 
@@ -146,7 +147,7 @@ def only_groups(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
     history
         Table of `size_history`.
     groups
-        Uids or unique names of groups. The name of a group is its name in the last row.
+        Uids or unique names of groups. The name of a group is the name in the group's last row.
     """
     last = history.drop_duplicates("customer_group_uid", keep="last").sort_values("customer_group_uid")
     all_groups = MembershipMatrix.without_members(pd.Index(last["customer_group_uid"]), pd.Index(last["name"]))
@@ -154,7 +155,7 @@ def only_groups(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
 
 
 def _frame_history(frame: Any) -> pd.DataFrame:
-    """Return the size history of a frame of memberships, with tenant_uid as the first column if the frame has one."""
+    """Return the size history of a frame of memberships, with tenant_uid as the first column if it exists."""
     counts = count_members_over_time(frame, "snapshots")
     counts["number"] = counts.groupby("tenant_uid")["taken_at"].rank("dense").astype("int64")
     keys = ["tenant_uid", "number", "customer_group_uid"]
