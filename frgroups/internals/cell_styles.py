@@ -1,5 +1,5 @@
 """
-Find the workbook styles that hide, strike through, or change the text of a cell.
+Find the workbook styles that hide the text of a cell, strike it through, or change how it is displayed.
 
 Users often strike through the text of a row instead of deleting the row. A number format can hide the stored text or
 display other text instead.
@@ -78,7 +78,7 @@ def find_cell_styles(book: Any) -> CellStyles:
 
 
 def _padded_styles(book: Any) -> dict[int, int]:
-    """Return the number of zeros by cell style, for the styles whose number format consists of at least two zeros."""
+    """Return the cell styles whose number format consists of at least two zeros, with the number of zeros."""
     codes = {index: _format_code(book, style.numFmtId) for index, style in enumerate(book._cell_styles)}
     return {index: len(code) for index, code in codes.items() if code is not None and re.fullmatch("00+", code)}
 

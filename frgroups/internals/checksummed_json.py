@@ -38,7 +38,7 @@ def sha256(text: str) -> str:
 
 def shorten_digests(digest: str, other: str) -> tuple[str, str]:
     """
-    Shorten two digests for a message to their first 12 digits, or to more digits if the first 12 are equal.
+    Shorten two digests for a message to at least 12 digits, so that different digests can be distinguished.
 
     Examples
     --------
@@ -56,7 +56,8 @@ def kind_of(body: bytes) -> str:
     """
     Return the kind of a checksummed file, such as "plan", or "" if its bytes contain no kind.
 
-    The function does not parse the JSON. Therefore, `body` can contain only the last bytes of a large file.
+    The function does not parse the JSON. Therefore, for a large file, it is sufficient to pass the last bytes of the
+    file as `body`.
 
     Examples
     --------
@@ -102,7 +103,7 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
 
 
 def parse_checksummed(source: Path, kind: str, data: bytes) -> dict[str, Any]:
-    """Return the content of a checksummed file from its bytes. Error messages contain the path `source`."""
+    """Parse the bytes of a checksummed file, and return its content. Error messages contain the path `source`."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

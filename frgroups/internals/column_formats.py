@@ -60,8 +60,8 @@ def has_rates(table: pd.DataFrame) -> bool:
     """
     Return True if a table contains differences between rates, which are displayed in percentage points.
 
-    A result of `measure_lift` has values either in the column `rate` or in the column `mean`. Its differences are
-    differences between rates if the column `rate` contains a value.
+    A result of `measure_lift` compares either rates or means. If its column `rate` contains at least one value, it
+    compares rates.
 
     Examples
     --------
@@ -109,8 +109,9 @@ def excel_number_format(name: str, *, is_float: bool, are_rates: bool = False) -
 
 def difference_decimals(table: pd.DataFrame, *, are_rates: bool) -> int | None:
     """
-    Return the number of decimals for the differences and intervals in a table, or None for a table without values.
+    Return the number of decimals for displaying the differences and intervals in a table.
 
+    The result is None for a table without values.
     All differences have the same number of decimals. The largest value has at least three significant digits, or two
     for rates. The smallest value has at least one significant digit.
 

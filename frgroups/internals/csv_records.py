@@ -41,9 +41,9 @@ Record = tuple[str, list[str]]  # A record consists of its CSV text, including t
 
 def split_separator_line(text: str) -> tuple[str, str, str]:
     r"""
-    Return the separator line at the start of CSV text, the separator in this line, and the remaining text.
+    Split CSV text into its separator line, such as "sep=;", the separator in this line, and the remaining text.
 
-    If the text does not start with a separator line, the first two strings are empty.
+    If the text does not start with a separator line, the first two of the three returned strings are empty.
 
     Examples
     --------
@@ -182,13 +182,13 @@ def is_filled(cells: Sequence[str]) -> bool:
 
 
 def long_rows(rows: Sequence[Row]) -> dict[int, int]:
-    """Return the cell counts, by row number, of the rows that have a filled cell after the last header cell."""
+    """Return the number and the cell count of each row that has a filled cell after the last column of the header."""
     width = len(rows[0][1])
     return {number: len(row) for number, row in rows if any(map(clean_cell, row[width:]))}
 
 
 def short_rows(rows: Sequence[Row]) -> dict[int, int]:
-    """Return the cell counts, by row number, of the rows that have fewer cells than the header."""
+    """Return the number and the cell count of each row that has fewer cells than the header."""
     width = len(rows[0][1])
     return {number: len(row) for number, row in rows if len(row) < width}
 
@@ -216,10 +216,11 @@ def other_separator(cells: Sequence[str]) -> str:
     Return the name of an unsupported separator that seems to divide the cells of a column, or "".
 
     Letters other than þ, digits, hyphens, underscores, and periods are usual in ids. Any other character is treated
-    as a separator if most cells, including the first cell, contain this character. A non-ASCII character does not
-    need to be in the first cell. Without this check, a file with an unsupported separator would be read as one
-    column, and the ids would contain names of customers. A space is treated as a separator if the first cell and most
-    other cells contain several words. The at sign of email addresses is not a separator.
+    as a separator if most cells, including the first cell, contain this character. A non-ASCII character is treated
+    as a separator even if the first cell does not contain it. Without this function, a file with an unsupported
+    separator would be read as one column, and the ids would contain names of customers. A space is treated as a
+    separator if the first cell and most other cells contain several words. The at sign of email addresses is not a
+    separator.
 
     Examples
     --------

@@ -128,7 +128,7 @@ def format_percentage(share: float, decimals: int = 1, *, fixed: bool = False) -
 
 def format_age(age: timedelta) -> str:
     """
-    Format an age in the largest unit in which its value is at least 2, rounded down to an integer.
+    Format an age as an integer, rounded down. The unit is the largest one in which the age is at least 2.
 
     Examples
     --------

@@ -29,7 +29,7 @@ class CardLine:
     """
     Line of a value on a card, with an optional label before the text.
 
-    If `is_alarm` is True, the label has another color, so that readers recognize an alarm by its word and its color.
+    If `is_alarm` is True, the label has a different color, in addition to its text.
 
     Examples
     --------
@@ -157,7 +157,7 @@ def csp_hash(text: str) -> str:
 
 def escaped_forms(text: str) -> tuple[str, str]:
     r"""
-    Return the two escaped forms of a string: in HTML markup, and in a JSON string inside a script element.
+    Return the two forms in which a page can contain a string: escaped for HTML, and escaped for JSON in a script.
 
     Examples
     --------

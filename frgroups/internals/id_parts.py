@@ -68,7 +68,7 @@ _BETWEEN_PARTS = re.compile(rf"({_SEPARATORS}+|(?<=\d){_DASH}+(?={_WORDS}(?:{_SE
 
 def split_parts(cell: str) -> list[str]:
     """
-    Split a cell into ids and words. The items with an odd index are the separators between the ids and words.
+    Split a cell into ids and words. The list items with an odd index are separators.
 
     Examples
     --------

@@ -37,8 +37,8 @@ def tenant_lock(tenant_uid: str, base_url: str | None, what: str) -> Iterator[No
     """
     Hold the lock for changes to a tenant, or raise LockedError if another process holds the lock.
 
-    Other processes that request the lock show the description `what` of the operation. The operating system releases
-    the lock when the process ends.
+    If another process requests the lock, its error message contains `what`, which describes this operation. The
+    operating system releases the lock when the process ends.
     """
     path = ensure_private_dir(data_subdir("locks")) / f"{tenant_folder(tenant_uid, base_url)}.lock"
     with ExitStack() as stack:
@@ -136,7 +136,7 @@ def locked_tenants(caches: Iterable[Path]) -> set[tuple[str, str]]:
     Return all tenants that have a lock file from an apply run or a load.
 
     The result includes tenants of finished operations, because lock files are never deleted. It also includes tenants
-    of running operations that have not stored any data yet.
+    of apply runs and loads that are still running, even if no data has been stored yet.
 
     Parameters
     ----------

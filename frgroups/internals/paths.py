@@ -70,7 +70,7 @@ def resolve_folder(path: str | Path | None, name: str) -> Path:
 
 def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
     """
-    Return the folder name for a tenant. The name is unique for each combination of tenant uid and host.
+    Return the name of the folder for a tenant at a host. Only the same tenant and host have the same name.
 
     The name contains no colon and no percent sign, so that the name is valid on Windows and a printed path opens as a
     link. A colon in the host becomes an underscore. Each byte of another special character becomes "=" and two hex
@@ -89,7 +89,8 @@ def host_of(base_url: str | None) -> str:
     """
     Return the canonical host of a base URL, or "" if the URL is missing.
 
-    The result is also "" for the URL https://tables, which is built from the folder name of a tenant without a host.
+    The result is also "" for the URL https://tables, because "tables" is the placeholder for a missing host in folder
+    names.
 
     Examples
     --------

@@ -195,7 +195,7 @@ def bars_hidden(stream: Any) -> Iterator[None]:
 
 
 def _with_own_format(bar_type: type[Any]) -> type[Any]:
-    """Return a subclass of a tqdm class that shows counts with thousands separators and rates in units per second."""
+    """Return a subclass of a tqdm class that shows thousands separators in counts, and rates in units per second."""
     return type("Bar", (_OwnFormat, bar_type), {})
 
 

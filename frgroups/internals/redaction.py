@@ -86,9 +86,9 @@ def without_local_variables() -> Iterator[None]:
     Tools that display a traceback can also display the local variables of its frames, which contain the token, the
     request, and the response. This function keeps the frames of an exception and its chained exceptions, but removes
     their variables. An exception of frgroups loses its chained exceptions, because their messages can quote a
-    response or a password. The function that contains the block keeps its variables, so it must not store secrets.
-    Exceptions that the caller was already handling before the block keep their variables, because they belong to the
-    caller.
+    response or a password. The variables of the function that contains the `with` block are kept, so this function
+    must not store secrets. Exceptions that the caller was already handling before the block keep their variables,
+    because they belong to the caller.
 
     Examples
     --------

@@ -225,7 +225,7 @@ def case_key(text: str) -> str:
 
 def differs_in_case(text: str, other: str) -> bool:
     """
-    Return True if two strings differ at most in letter case and plain spaces, which are visible differences.
+    Return True if two strings are equal apart from letter case and plain spaces, which are visible differences.
 
     Examples
     --------
@@ -242,7 +242,7 @@ def differs_in_case(text: str, other: str) -> bool:
 
 def describe_difference(text: str, other: str) -> str:
     """
-    Describe the code points that differ between a string and another string that looks alike.
+    Describe the code points in which two strings that look alike differ.
 
     Examples
     --------

@@ -72,8 +72,8 @@ def to_safe_csv(table: pd.DataFrame) -> str:
     r"""
     Return a table as CSV in which no text runs as a formula.
 
-    Numbers, dates, and strings that look like numbers are not changed, so that a program reads the same values. Each
-    string is quoted, so that a separator in the string does not start another cell.
+    Numbers, dates, and strings that look like numbers are not changed, so that a program that reads the file gets the
+    original values. Each string is quoted, so that a separator in the string does not start another cell.
 
     Examples
     --------

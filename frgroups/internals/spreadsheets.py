@@ -164,7 +164,7 @@ def _decode_text(body: bytes, source: Path) -> str:
 
 
 def _csv_rows(text: str, source: Path, header_row: int) -> tuple[list[Row], list[Row]]:
-    """Return the rows above the header, and the remaining rows, split by the only separator that fits these rows."""
+    """Split CSV text into rows with the separator that fits, and return the rows above the header and the others."""
     line, stated, text = split_separator_line(text)
     if not line and _INVALID_SEPARATOR_LINE.match(text):
         raise ListError(
@@ -188,7 +188,7 @@ def _csv_rows(text: str, source: Path, header_row: int) -> tuple[list[Row], list
 
 def _split_text(text: str, source: Path, stated: str, skipped: int) -> list[Row]:
     """
-    Split CSV text with the separator `stated`, or if it is empty, with the only separator that fits all rows.
+    Split CSV text with the separator `stated`. If `stated` is empty, use the only separator that fits all rows.
 
     The argument `skipped` is the number of rows above the text. It is added to the row numbers.
     """
@@ -257,11 +257,11 @@ def _one_column(text: str, source: Path, skipped: int) -> list[Row]:
 
 def _header_hints(rows: Sequence[Row]) -> dict[str, str]:
     """
-    Return the hints of an error if the first rows seem to be a title above the header.
+    Return hints for an error message if the first rows of a file are probably a title above the header.
 
     A title has fewer cells than all later rows, and contains no ids. The header must not contain data such as ids and
-    numbers, but a later row must contain such data. Otherwise, the short first row is probably a data row, and the
-    result is empty.
+    numbers, but a later row must contain such data. If these conditions are not met, the short first row is probably
+    a data row, and the result is empty.
     """
     width = len(rows[0][1])
     start = next((n for n, (_, cells) in enumerate(rows) if len(cells) > width), len(rows))
@@ -282,7 +282,7 @@ def _header_hints(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _reject_long_rows(rows: Sequence[Row], source: Path, start: str) -> None:
-    """Raise ListError if a row has more cells than the header. The message starts with the source and `start`."""
+    """Raise ListError if a row has more cells than the header. The message starts with the file path and `start`."""
     long = long_rows(rows)
     if not long:
         return
@@ -310,7 +310,7 @@ def _same_width(rows: list[Row], source: Path) -> Table:
 
 def _excel_rows(body: bytes, source: Path, sheet: str | None, header_row: int) -> tuple[list[Row], list[Row]]:
     """
-    Return the rows above the header, and the filled columns of the other rows.
+    Return the rows above the header, and the other rows without their blank columns.
 
     Each cell that is not text is a NonTextCell.
     """

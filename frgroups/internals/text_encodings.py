@@ -21,9 +21,9 @@ def find_wide_encoding(body: bytes) -> str | None:
     r"""
     Return the encoding of bytes that contain text in UTF-16 or UTF-32, or None for any other content.
 
-    Without a byte order mark, the encoding is recognized by the null bytes of ASCII characters. Text in any other
-    encoding does not contain null bytes. If the decoded text starts with a byte order mark, the caller must remove
-    it.
+    If the bytes do not start with a byte order mark, the encodings are tried only if the bytes contain null bytes.
+    ASCII characters contain null bytes in UTF-16 and UTF-32, but not in other encodings. If the decoded text starts
+    with a byte order mark, the caller must remove it.
 
     Examples
     --------

@@ -27,7 +27,7 @@ def is_tombstone(uid: str) -> bool:
 
 def next_tombstone(text: str) -> str:
     """
-    Return the next unused placeholder uid. Its number is one higher than the highest placeholder number in a string.
+    Return the next unused placeholder uid. Its number is the highest placeholder number in `text` plus 1.
 
     Examples
     --------

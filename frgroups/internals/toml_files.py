@@ -158,7 +158,7 @@ def toml_key(*names: str) -> str:
 
 def _describe_duplicate(lines: list[str], end: int) -> str:
     """
-    Describe a table or key that is defined twice. The second definition ends on the line `end`.
+    Describe a table or key that a TOML file defines twice. The line number `end` is the end of the second definition.
 
     The description contains only names of tables and keys, because a value can be secret.
     """
@@ -196,7 +196,7 @@ def _is_valid(text: str) -> bool:
 
 
 def _statement_path(line: str) -> tuple[str, ...] | None:
-    """Return the names in a table heading or in a key, or None if the line is not the start of a statement."""
+    """Return the names in a table heading or in a key. Return None if the line starts neither a table nor a value."""
     statement = line if line.lstrip().startswith("[") else f"{line.partition('=')[0]} = 0"
     try:
         content: Any = tomllib.loads(statement)

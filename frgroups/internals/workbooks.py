@@ -198,7 +198,7 @@ def _decode_match(match: re.Match[str]) -> str:
 
 @contextmanager
 def _corrupt_as_list_error(name: str) -> Iterator[None]:
-    """Convert any exception of the zip and XML readers to a ListError."""
+    """Convert any exception that the zip and XML readers raise in the `with` block to a ListError."""
     try:
         with warnings.catch_warnings():
             # Ignore openpyxl's warnings about unsupported styles and validations, which do not affect the text of the

@@ -230,7 +230,7 @@ def _reason_to_remove(match: FileMatch) -> str:
 
 
 def _has_digest_only(match: FileMatch) -> bool:
-    """Return True if a file contains a digest of a plan with the customer, but none of the customer's ids."""
+    """Return True if a file contains the digest of a plan with the customer, but no id of the customer."""
     return not match.n and bool(match.plan_digests)
 
 

@@ -103,8 +103,8 @@ class FileMatch:
     Attributes
     ----------
     kind, path, tenant_uid, base_url
-        Type and path of the file, and tenant uid and base URL in the file. The tenant uid and the base URL are empty
-        strings if the file contains none.
+        Type and path of the file, and tenant uid and base URL in the file. If the file contains no tenant uid or no
+        base URL, the corresponding attribute is an empty string.
     n, n_left
         Number of mentions that can be erased, and number of mentions that must be removed by hand.
     digest
@@ -114,15 +114,15 @@ class FileMatch:
     undo_digest
         Digest of the undo plan in the file, or "". The digest of an undo plan covers the digest of the original plan.
     changes
-        Hash of the plan's changes, and hash of the same changes without the customer. Both hashes are empty strings
-        unless the file contains an undo plan, or a plan with the customer.
+        Hash of the plan's changes, and hash of the same changes without the customer. If the file contains neither an
+        undo plan nor a plan with the customer, both hashes are empty strings.
     new_changes
         Hashes of changes without the customer, keyed by the hash of the original changes. Records of decisions are
         rewritten with these hashes.
     unfinished
         Whether an earlier erasure of the file was interrupted.
     resumable
-        Whether the file is the journal of a run that can be resumed before the erasure, but not after it.
+        Whether the file is the journal of an interrupted run that the erasure prevents from being resumed.
     damaged
         Whether the file is a damaged snapshot.
     problem
@@ -167,7 +167,7 @@ def scan_snapshot(folder: Path, subject: Subject) -> FileMatch:
     """
     Search a stored snapshot for the customer.
 
-    Rows of other customers that refer to the customer as their parent are also counted.
+    The count includes the rows of other customers whose parent is the customer.
     """
     tenant_uid, base_url = tenant_of(folder)
     match = FileMatch("snapshot", folder, tenant_uid, base_url)
@@ -473,7 +473,7 @@ def _scan_export(path: Path, body: bytes, subject: Subject) -> FileMatch:
     """
     Search a file that contains a result of `export_customer`.
 
-    The result can belong to another customer and still mention the customer to search for.
+    The file can contain the exported data of another customer and also mention the customer to search for.
     """
     try:
         document = json.loads(body)
@@ -488,7 +488,7 @@ def _scan_export(path: Path, body: bytes, subject: Subject) -> FileMatch:
 
 
 def _tenants_of_export(document: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Return the tenant uids and base URLs, without paths, of the files that an export describes."""
+    """Return the tenant uid and the base URL (without its path) of each file that an export describes."""
     entries = [entry for section in document.values() if isinstance(section, list) for entry in section]
     hosts = [(entry["tenant_uid"], entry.get("host")) for entry in entries if entry.get("tenant_uid")]
     return {(tenant_uid, f"https://{host}" if host else "") for tenant_uid, host in hosts}

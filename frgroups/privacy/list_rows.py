@@ -62,7 +62,7 @@ def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResul
     Raises
     ------
     ListError
-        The file cannot be read, or it would lose content if it were saved again.
+        The file cannot be read, or saving the changed file would lose other content.
 
     Examples
     --------
@@ -206,7 +206,7 @@ def _rows_of_customer(sheet: Sheet, uid: str, ids: frozenset[str]) -> dict[int, 
 
 
 def _reject_unsafe_sheet(sheet: Sheet, rows_by_title: Mapping[str, object]) -> None:
-    """Raise ListError if a sheet has content that would be changed or moved incorrectly when rows are removed."""
+    """Raise ListError if a sheet has content that the removal of rows would change or move incorrectly."""
     if any(has_escape(cell) for _, cells in sheet.rows for cell in cells.values()):
         _reject_parts(sheet.title, {"escaped characters (_xHHHH_)": True})
     if sheet.title in rows_by_title:

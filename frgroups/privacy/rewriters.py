@@ -294,7 +294,7 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
 
 
 def _redact_descriptions(plan: Plan, redact: Callable[[str], str]) -> Plan:
-    """Return a plan in which the purpose, the notes, the customer origins, and the limit places are redacted."""
+    """Return a copy of a plan whose descriptive texts, such as its purpose, no longer contain the customer's ids."""
     return replace(
         plan,
         purpose=redact(plan.purpose),
@@ -353,7 +353,7 @@ def _pseudonymize_uids(uids: Iterable[str], subject: Subject, tombstone: str) ->
     """
     Replace the customer with a placeholder in a list of uids.
 
-    The uids are sorted again, because the original position of the placeholder would reveal the uids before and after
-    the erased uid.
+    The list is sorted again after the replacement. If the placeholder kept the position of the erased uid, a reader
+    could infer from the adjacent uids which values the erased uid is between.
     """
     return tuple(sorted(tombstone if uid == subject.uid else uid for uid in uids))

@@ -97,7 +97,7 @@ class Entry(NamedTuple):
 
     path: Path
     may_be_list: bool
-    # False if the file is ignored unless frgroups wrote it.
+    # If False, the file is searched only if frgroups wrote it.
     any_kind: bool
 
 
@@ -141,7 +141,7 @@ def _erasure_order(match: FileMatch) -> tuple[int, bool, bool, Path]:
 
 def _with_undo_digests(matches: list[FileMatch], digests: set[str]) -> list[FileMatch]:
     """
-    Mark the undo plans of plans that contain the customer, and add the digests of these undo plans to `digests`.
+    Find the undo plans of plans that contain the customer, mark them, and add their digests to `digests`.
 
     The digest of an undo plan covers the digest of the original plan, so the undo plan's digest could also identify
     the customer. An undo plan can also be undone, so the search is repeated until no further plan is found.

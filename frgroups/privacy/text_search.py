@@ -55,7 +55,7 @@ def _word_pattern(word: str) -> str:
 
 
 def distinctive_ids(ids: Iterable[str]) -> list[str]:
-    """Return the ids that are long enough to identify the customer in free text."""
+    """Return the ids that identify the customer in free text, because they are long enough."""
     return [customer_id for customer_id in ids if len(customer_id) >= _MIN_DISTINCTIVE]
 
 
@@ -101,7 +101,7 @@ class Subject:
 
     def is_in(self, tenant_uid: str, base_url: str) -> bool:
         """
-        Return True if the files of a tenant at a host are searched for the customer.
+        Return True if the search for the customer includes the files of the given tenant at the given host.
 
         For a file without a tenant or without a host, `tenant_uid` or `base_url` is an empty string. An empty string
         matches every tenant or host, because the file could contain the customer. The paths of two base URLs are not

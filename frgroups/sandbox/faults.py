@@ -183,7 +183,7 @@ def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Beha
 
 @dataclass
 class FaultInjector:
-    """Object that selects the faults for requests and the membership changes between pages."""
+    """Select the fault to inject into each request, and the membership change to make after each page."""
 
     behavior: Behavior = field(default_factory=Behavior)
     matched: dict[int, int] = field(default_factory=dict)

@@ -33,8 +33,8 @@ def advance(store: Store, days: float) -> None:
     """
     Simulate a number of days in steps of at most 30 days.
 
-    The simulated changes depend on the seed of the tenant, on the number of days already simulated, and on the length
-    of each step.
+    The simulated changes depend on the tenant's seed, on the number of days that earlier calls simulated, and on the
+    length of each step.
     """
     while days > 0:
         step = min(days, DAYS_PER_MONTH)

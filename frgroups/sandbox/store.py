@@ -172,7 +172,7 @@ class Store:
             )
 
     def touch_groups(self, uids: Iterable[str], user: str, when: str) -> None:
-        """Set the time of the last modification of the given groups, and the user who made the modification."""
+        """Store the time at which the given groups were modified, and the user who modified them."""
         with self.write() as db:
             db.executemany(
                 "UPDATE groups SET modified_by = ?, modified_at = ? WHERE uid = ?",
@@ -267,7 +267,7 @@ class Store:
             self.update_group_lists([*add, *remove])
 
     def update_group_lists(self, customer_uids: Iterable[str]) -> None:
-        """Update the list of group uids that is stored with each customer, based on the customer's memberships."""
+        """Recompute the list of group uids in each customer's row from the customer's memberships."""
         groups_of_customer = "SELECT group_uid FROM memberships WHERE customer_uid = :uid ORDER BY group_uid"
         with self.write() as db:
             db.executemany(

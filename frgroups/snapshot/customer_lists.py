@@ -159,7 +159,8 @@ def read_listed_ids(
     Read customer ids and their row numbers from a file, without comparing the ids with each other or with customers.
 
     `reject_other_scope` describes the parameters `groups` and `allows_several_groups`. The other parameters and the
-    errors are the same as those of `read_list`. Only the id columns of a row are compared with each other.
+    errors are the same as those of `read_list`. However, if a row has several id columns, the ids in these columns
+    are compared with each other.
     """
     if header_row is not None:
         check_number(header_row, "header_row", at_least=1, whole=True)
@@ -266,7 +267,7 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
 
 
 def _unused_columns(table: Table, used: Collection[int]) -> tuple[str, ...]:
-    """Return the names of the table columns whose positions are not in `used`. Blank names are omitted."""
+    """Return the nonblank names of the columns that were not read. `used` contains the other columns' positions."""
     return tuple(name for column, name in enumerate(table.rows[0][1]) if name and column not in used)
 
 

@@ -19,9 +19,9 @@ _PADDED = "^[^0-9]*0[0-9]"
 
 def find_cut_ids(unknown: Sequence[str], known: pa.Array) -> Iterator[tuple[int, int, str]]:
     """
-    Yield the positions of an unknown id and of the known id that starts or ends with it, and the name of the match.
+    Find unknown ids that are the beginning or the end of a known id. Yield both positions and the kind of match.
 
-    The name of the match is "the beginning" or "the end". An unknown id is skipped if a known id has the same shape,
+    The kind of match is "the beginning" or "the end". An unknown id is skipped if a known id has the same shape,
     because the tenant then uses ids of this shape. An unknown id that can belong to an increasing series, such as
     "c-999" before "c-9990", is also skipped.
 
@@ -54,8 +54,8 @@ def _parts_of_length(known: pa.Array, length: int, *, at_start: bool) -> tuple[p
     """
     Return the first or last `length` characters of the longer known ids, and the positions of these known ids.
 
-    A known id is omitted if the cut would divide a number without leading zeros, because the shorter number can
-    belong to the same series.
+    A known id is omitted if shortening it to `length` characters would divide a number without leading zeros. The
+    shorter number can be another id of the same series.
     """
     lengths = pc.utf8_length(known)
     start = length - 1 if at_start else -length - 1

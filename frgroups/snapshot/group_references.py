@@ -54,8 +54,8 @@ def reference_of(
     """
     Return a string that refers to the group with the given uid.
 
-    The string is the uid itself, or ``uid:"vip"`` if the uid also refers to another group, for example because it is
-    the name of this group.
+    The string is the uid itself, such as ``vip``. If the uid is ambiguous, for example because another group has the
+    name "vip", the string is ``uid:"vip"``.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def label_of(matrix: MembershipMatrix, uid: str) -> str:
     """
     Return the label of a group for a sentence: the group's name if it identifies the group, or else the uid.
 
-    A name that looks like code is not used, because the sentence can be followed by code. The reader could then not
-    distinguish the name from the code.
+    If the name looks like code, the uid is used, because a reader could not distinguish such a name from the code
+    that can follow the sentence.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def label_of(matrix: MembershipMatrix, uid: str) -> str:
 
 
 def unquote(match: re.Match[str]) -> tuple[str, str]:
-    """Return the prefix ("uid", "name", or "") of a match of `REFERENCE`, and the uid or name without its quotes."""
+    """Split a match of `REFERENCE` into the prefix ("uid", "name", or "") and the uid or name without its quotes."""
     mark = match["mark"]
     return match["kind"] or "", match["text"].replace(mark * 2, mark)
 
@@ -184,8 +184,9 @@ def find_quoted_group(
     """
     Return the uid of the group that a string refers to, such as ``VIP``, ``uid:"vip"``, or ``name:"VIP"``.
 
-    If a group has the whole string as its uid or name, the string refers to this group. If the string with its prefix
-    refers to another group, it is ambiguous, which is an error. See `find_group` for the other errors.
+    If the whole string, including its prefix, is the uid or the name of a group, it refers to this group. However, if
+    the prefix and the text after it identify another group, the string is ambiguous, and an error is raised. See
+    `find_group` for the other errors.
 
     Parameters
     ----------

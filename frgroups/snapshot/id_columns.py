@@ -263,8 +263,8 @@ def reject_broken_rows(table: Table, position: int) -> None:
     Raise ListError if a CSV row that has fewer cells than the header does not contain an id.
 
     Excel omits blank cells at the end of a row, so a short row with an id is valid. However, a row that ends before
-    the id column can be the rest of a row that a line break has divided. A cell in the id column that contains a
-    separator character can be a complete row that uses this separator.
+    the id column can be the rest of a row that a line break has divided. If the cell in the id column of a short row
+    contains a separator character, the cell can be a complete row with this separator.
     """
     cells = dict(table.column(position))
     broken = {
@@ -331,9 +331,9 @@ def _reject_title_row(table: Table) -> None:
     """
     Raise ListError if a later row contains a usual column name, which shows that the first row is a title.
 
-    A later row is the header only if neither this row nor a row above it contains data, such as ids and numbers, and
-    if it is not the last row. A date, a year, or a short number above the header is not data, because a title can
-    contain it.
+    The last row is never treated as the header. Any other later row is treated as the header only if this row and all
+    rows above it contain no data, such as ids and numbers. A date, a year, or a short number above the header is not
+    data, because a title can contain it.
     """
     for number, row in table.rows[:_MAX_TITLE_ROWS]:
         pieces = [piece for cell in row for piece in re.split(r"[;,\t|]", cell)]

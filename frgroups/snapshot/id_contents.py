@@ -77,7 +77,7 @@ class Content:
 
 def has_shape_of(values: pd.Series, others: pd.Series) -> BoolArray:
     """
-    Return a boolean array that is True for each value that has the same shape as a value of `others`.
+    Return a boolean array that is True for each string in `values` with the same shape as a string in `others`.
 
     The shape of "jan-02" is "aaa-00".
 
@@ -105,8 +105,9 @@ _MINUS = "[-\u2010-\u2015\u2212\ufe63\uff0d]"
 _SIGNED_NUMBER = "[+\uff0b](?:0.*|[1-9][0-9 ]{0,5}|.*[^0-9 ()./-].*)"
 # First and last characters that are unusual for an id. Letters, digits, "#", and "_" are usual first characters.
 _FIRST, _LAST = r"[^\pL\pN_#+\x{ff0b}-]", r"[^\pL\pN\pM_=-]"
-# The limit of 18 other characters excludes random ids of at least 20 characters, which can start or end with a hyphen
-# or end with an equals sign.
+# Ids that start with a minus sign, or end with a hyphen or an equals sign, match only if they have at most 18 other
+# characters.
+# Longer ids can be random ids, in which these characters are usual.
 _EDGES = f"{_SIGNED_NUMBER}|{_MINUS}.{{0,18}}|{_FIRST}.*|.*{_LAST}|.{{0,18}}[=-]"
 # A visible character that is neither a letter nor an ASCII character, for example a symbol or an Arabic digit.
 _SYMBOL = r"[^\x00-\x7f\pL\pM\pZ\pC]"

@@ -60,7 +60,7 @@ class ListedIds:
     ids
         Unique ids in the order of the file. The name of the Series is the name of the column, or "id".
     rows
-        Dictionary from each id to the number of the first row that contains it.
+        Dictionary from id to the number of the first row that contains the id.
     source
         Path of the file.
     has_header
@@ -110,8 +110,8 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
     """
     Raise ListError if the last row contains the number of rows above it or the sum of the values above it.
 
-    The number can have leading zeros. If no other id has the same form, the number can also have a label such as "n="
-    or punctuation. A known customer uid in the same format as other ids is not a row count.
+    The number can have leading zeros. A number with punctuation or a label such as "n=" is also recognized if no
+    other id has the same form. A known customer uid is not treated as a row count if other ids have the same format.
     """
     last, ids = listed.last_id, list(listed.ids)
     count = _COUNT.fullmatch(last)
@@ -132,7 +132,7 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
 
 
 def _has_own_skeleton(ids: Sequence[str]) -> bool:
-    """Return True if no other id has the same skeleton and the same length as the last id. See `_skeletons`."""
+    """Return True if no other id has the same length and the same skeleton (see `_skeletons`) as the last id."""
     skeletons = _skeletons(pa.array(ids, type=pa.large_string())).to_pylist()
     lengths = {len(value) for value, skeleton in zip(ids[:-1], skeletons, strict=False) if skeleton == skeletons[-1]}
     return len(ids[-1]) not in lengths
@@ -195,8 +195,8 @@ def _reject_numbers_out_of_range(listed: ListedIds, known: Collection[str], tena
     Raise ListError if an unknown number is much larger than the tenant's largest numeric id.
 
     Such a number is probably not an id but, for example, a phone number. Customers who are in no group are not in the
-    snapshot, but their ids are from the same range as the known ids. A list without known ids is not checked here,
-    because another check rejects the complete list.
+    snapshot, but their ids are from the same range as the known ids. If the list contains no known ids, this function
+    does not check it, because another check rejects such lists.
     """
     if not known:
         return

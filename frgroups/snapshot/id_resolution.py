@@ -212,7 +212,7 @@ def _known_ids(snapshot: Snapshot, by: str, directory: Directory | None) -> _Kno
 
 def _choose_owners(pairs: pd.DataFrame, directory_pairs: pd.DataFrame) -> pd.DataFrame:
     """
-    Return the snapshot's pairs of id and customer, without the pairs that the directory contradicts.
+    Return the pairs of id and customer in the snapshot, without the pairs that contradict the directory.
 
     If several customers of the snapshot have the same id, and the directory contains this id for only one of these
     customers, the pairs of the other customers are removed.

@@ -1,4 +1,4 @@
-"""Reject lists whose ids have another type than the snapshot column with which the ids are compared."""
+"""Reject a list if its ids do not have the type of the snapshot column with which they are compared."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def reject_emails(
     error: type[InputError] = InputError,
 ) -> None:
     """
-    Raise an error if ids are email addresses, although the known ids with which they are compared are not.
+    Raise an error if unknown ids are email addresses, but no known id is an email address.
 
     Parameters
     ----------
@@ -96,7 +96,9 @@ def reject_phone_numbers(
 
 def other_type_hints(customers: pd.DataFrame, unknown: Sequence[str], by: str, *, n_known: int) -> tuple[str, str]:
     """
-    Return a Python hint and a command-line hint if most ids of a list have another type, or else two empty strings.
+    Return hints for Python and for the command line if most ids of a list have a type other than `by`.
+
+    Otherwise, both hints are empty strings.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def reject_column_without_known_ids(listed: ListedIds) -> None:
 
 
 def reject_group_uids(listed: ListedIds, snapshot: Snapshot) -> None:
-    """Raise ListError if a listed id is a group uid of the snapshot and is not also the id of a known customer."""
+    """Raise ListError if a list contains the uid of a group, unless a known customer has the same id."""
     names = snapshot.matrix.names_by_uid
     ids = pd.Series([value for value in listed.ids if value in names], dtype="str")
     customers = snapshot.customers

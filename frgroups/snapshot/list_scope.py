@@ -54,11 +54,12 @@ def reject_other_scope(
     allows_several_groups: bool,
 ) -> None:
     """
-    Raise ListError if some rows belong to another group or tenant, according to a column of the list.
+    Raise ListError if a column of the list states that rows belong to another group or to another tenant.
 
     A column that names groups or tenants must have the same value in all rows. If the group or the tenant of the list
-    is known, the value must name this group or tenant. A column such as "group" can also contain, for example, price
-    groups. If a snapshot is passed, such a column is checked only if it contains a group of the snapshot.
+    is known, the value must name this group or tenant. A column such as "group" can also contain groups of another
+    kind, for example price groups. Therefore, if a snapshot is passed, a group column is checked only if it names at
+    least one group of the snapshot.
 
     Parameters
     ----------

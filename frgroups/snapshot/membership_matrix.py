@@ -390,7 +390,7 @@ def _reindex_names(names: Iterable[str], uids: Any, new_uids: pd.Index) -> pd.In
     """
     Return the group names in the order of `new_uids`.
 
-    The argument `names` contains the name of each group in `uids`, in the same order.
+    The argument `names` contains one name for each uid in `uids`, in the same order.
     """
     by_uid = pd.Series(list(names), index=pd.Index(uids), dtype="str")
     reindexed: pd.Index = pd.Index(by_uid.reindex(new_uids), dtype="str")

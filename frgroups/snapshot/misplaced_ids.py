@@ -36,8 +36,8 @@ def reject_rows_without_id(
     """
     Raise ListError if a row has no id but is not blank. A row that contains only an apostrophe is not blank.
 
-    The row can belong to a customer whose id is missing or in another column. A plan that mirrors the list would
-    remove this customer from the group. If another column in `id_columns` contains an id in all of these rows, the
+    Such a row can belong to a customer whose id is missing or is in another column. A plan that makes the group equal
+    to the list would remove this customer. If another column in `id_columns` contains an id in all of these rows, the
     error message names this column.
     """
     # All remaining rows contain a value, because `read_table` has removed the blank rows.
@@ -317,7 +317,7 @@ def reject_other_customers(table: Table, position: int, id_columns: Collection[i
 
 def columns_with_known_ids(table: Table, position: int, customers: pd.DataFrame) -> dict[str, int]:
     """
-    Return a dictionary from column name to the number of known ids, for the columns other than the id column.
+    Return the number of known ids in each column other than the id column, by column name.
 
     A column is included if at least half of its filled cells are ids of known customers. If the id column itself
     contains a known id, the dictionary is empty.
@@ -375,7 +375,7 @@ class _IdColumn:
         return bool(others) and self.has_other_id(others)
 
     def has_other_id(self, uids: Iterable[str]) -> bool:
-        """Return True if all given customers have an id of this column's type."""
+        """Return True if each of the given customers has an id of the type that this column contains."""
         return self._uids_with_id.issuperset(uids)
 
     @cached_property

@@ -96,9 +96,9 @@ def coerce_schema(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.Dat
     """
     Convert a table to the given columns and dtypes.
 
-    Columns that are missing from `frame` are added with missing values. Additional columns of `frame` follow
-    unchanged. The index is reset. If `frame` is None, the result has no rows. An InputError is raised if a column
-    cannot be converted, or if two columns have the same name.
+    Columns that `frame` does not have are added and contain missing values. Additional columns of `frame` follow the
+    given columns and do not change. The index is reset. If `frame` is None, the result has no rows. An InputError is
+    raised if a column cannot be converted, or if two columns have the same name.
     """
     if frame is None:
         frame = pd.DataFrame()

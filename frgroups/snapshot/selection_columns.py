@@ -139,7 +139,7 @@ def reject_selection_columns(table: Table, position: int) -> None:
 
 
 def _excluding_values(header: str, counts: Mapping[str, int]) -> Mapping[str, int]:
-    """Return the values that select or exclude rows and the row count of each value, or {} if none excludes a row."""
+    """Return the row count of each value that selects or excludes rows, or {} if no value excludes a row."""
     values = pa.array(counts, type=pa.large_string())
     has_negation = pc.match_substring_regex(values, _NEGATION, ignore_case=True)
     notes = values.filter(has_negation).to_pylist()

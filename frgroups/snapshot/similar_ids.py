@@ -206,7 +206,7 @@ def find_similar_ids(customers: pd.DataFrame, ids: Sequence[str], by: str) -> di
 
 def _matches_without_hyphens(keys: pa.Array, known: pa.Array) -> list[tuple[int, int]]:
     """
-    Return the positions of each key and each known key that are equal if hyphens are removed.
+    Find keys that are equal to a known key after hyphens are removed, and return the positions of both keys.
 
     Two keys match only if exactly one of them contains hyphens, because 1-23 and 12-3 are different ids. Email
     addresses are not compared.
@@ -281,7 +281,7 @@ def _embedded_ids(unknown: pa.Array, known: pa.Array) -> Iterator[tuple[str, int
 
 def _embedded_parts(whole: str, lengths: Collection[int]) -> Iterator[str]:
     """
-    Yield the substrings that have one of the given lengths and can therefore be a known id.
+    Yield the substrings of a string that can be a known id, because they have one of the given lengths.
 
     A substring does not start or end between two digits or between two letters, except in the middle of the string.
     It has at least four characters. If a letter or a digit is next to the substring, it has at least six characters.
@@ -351,7 +351,7 @@ def _describe_owners(kind: str, uids: Sequence[str]) -> str:
 
 
 def _matches(values: pa.Array, known: pa.Array) -> list[tuple[int, int]]:
-    """Return pairs of the position in `values` and the position in `known` of each nonblank value that is in both."""
+    """Find each nonblank value that is in `values` and `known`, and return its positions in the two arrays."""
     if not len(values) or not len(known):
         return []
     # Filter `known` first, because a hash table of the few values takes a tenth of the time of a hash table of all

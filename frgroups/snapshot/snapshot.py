@@ -281,7 +281,7 @@ class Snapshot:
         return [CardLine(f"{names[code]}: {pluralize(int(sizes[code]), 'member')}") for code in codes]
 
     def _problems(self) -> list[CardLine]:
-        """Describe problems that are visible in the group list: unverified groups, equal names, and empty groups."""
+        """Describe groups that have not been verified, groups with equal names, and groups without members."""
         n_unverified = int((self.reads["verdict"] != "consistent").sum())
         names = self.groups["name"]
         problems = []

@@ -40,7 +40,7 @@ def uid_order(uids: pa.Array) -> IndexArray:
 
 
 def _sort_keys(uids: pa.Array) -> UInt64Array:
-    """Return the eight bytes of each uid after the common prefix of all uids as an integer. Pad short uids with 0."""
+    """Return the eight bytes of each uid after the prefix that all uids share, as an integer padded with 0."""
     offsets = np.frombuffer(uids.buffers()[1], dtype=np.int64)[uids.offset : uids.offset + len(uids) + 1]
     data = np.frombuffer(uids.buffers()[2] or b"", dtype=np.uint8)
     starts, ends = offsets[:-1], offsets[1:]

@@ -58,7 +58,7 @@ def contradiction_note(n_listed: int, n_rows: int) -> str:
 
 def repeated_note(problem: str, n_attempts: int) -> str:
     """
-    Return the note for a list that had the same rows and the same problem in each attempt to read it.
+    Return the note for a list if each attempt to read it returned the same rows and had the same problem.
 
     Examples
     --------
@@ -139,8 +139,9 @@ def is_contradiction(note: str) -> bool:
     """
     Return True if a note states a contradiction that remains when the group is read again.
 
-    Either the pages contradict the customer records, or each attempt to read the list returned the same rows and the
-    same contradiction, such as a total that is larger than the number of rows.
+    The note states one of two contradictions. In the first case, the pages contradict the customer records. In the
+    second case, each attempt to read the list returned the same rows and the same problem, such as a total that is
+    larger than the number of rows.
 
     Examples
     --------
