@@ -73,7 +73,7 @@ def equal_plans(plan: Plan, read: ReadRegistry = read_registry) -> list[Plan]:
     """
     Return the started plans that have the same digest as a plan but another planning time.
 
-    `read` is the argument of `registered_journal`.
+    `read` is passed to `registered_journal`.
     """
     times = [entry["planned_at"] for entry in _entries_of(plan, plan.digest, read) if "planned_at" in entry]
     planned = (parse_stored_timestamp(time) for time in dict.fromkeys(times))
@@ -119,7 +119,7 @@ def reverted_by(plan: Plan, read: ReadRegistry = read_registry) -> str:
     """
     Return the digest of the undo plan that has undone a plan, or an empty string if the plan was not undone.
 
-    Partial undo plans are not considered. `read` is the argument of `registered_journal`.
+    Partial undo plans are not considered. `read` is passed to `registered_journal`.
     """
     return _latest_undo(plan, "reverted_by", read)
 
@@ -128,7 +128,7 @@ def partly_reverted_by(plan: Plan, read: ReadRegistry = read_registry) -> str:
     """
     Return the digest of the latest partial undo of a plan, or an empty string if there was no partial undo.
 
-    `read` is the argument of `registered_journal`.
+    `read` is passed to `registered_journal`.
     """
     return _latest_undo(plan, "partly_reverted_by", read)
 
@@ -137,7 +137,7 @@ def partial_undo_journals(plan: Plan, read: ReadRegistry = read_registry) -> lis
     """
     Return the paths of the journals of a plan's partial undos, oldest first.
 
-    `read` is the argument of `registered_journal`.
+    `read` is passed to `registered_journal`.
     """
     digests = _registered_undos(plan, "partly_reverted_by", read)
     entries = [entry for digest in dict.fromkeys(digests) for entry in _entries_of(plan, digest, read)]
@@ -148,7 +148,7 @@ def original_journals(undo: Plan, read: ReadRegistry = read_registry) -> list[Pa
     """
     Return the existing journals of the plans that an undo plan reverts, or [] if the plan is not an undo plan.
 
-    `read` is the argument of `registered_journal`.
+    `read` is passed to `registered_journal`.
     """
     if undo.reverts is None:
         return []
@@ -161,7 +161,7 @@ def original_undone_by(undo: Plan, read: ReadRegistry = read_registry) -> str:
     Return the digest of another undo plan that has already undone the original plan, or an empty string.
 
     The result is empty if the original plan was started again after it was undone. It is also empty if `undo` is
-    itself registered, because a registered undo plan can be resumed. `read` is the argument of `registered_journal`.
+    itself registered, because this plan can be resumed. `read` is passed to `registered_journal`.
     """
     if undo.reverts is None:
         return ""

@@ -254,7 +254,7 @@ def undone_changes(receipt: Receipt, read: ReadRegistry = read_registry) -> froz
     """
     Return the verified changes of a receipt that the partial undos of its plan have reversed.
 
-    A partial undo that was itself undone is not considered. `read` is the argument of `registered_journal`.
+    A partial undo that was itself undone is not considered. `read` is passed to `registered_journal`.
     """
     reversed_items: set[Item] = set()
     for journal in partial_undo_journals(receipt.plan, read):
@@ -279,7 +279,7 @@ def undone_in_parts_by(receipt: Receipt, read: ReadRegistry = read_registry) -> 
     """
     Return the digest of the latest partial undo if the partial undos together have reversed all verified changes.
 
-    Otherwise, the result is an empty string. `read` is the argument of `registered_journal`.
+    Otherwise, the result is an empty string. `read` is passed to `registered_journal`.
     """
     undo, verified = partly_reverted_by(receipt.plan, read), verified_changes(receipt)
     if undo and verified and undone_changes(receipt, read) == verified:
@@ -293,7 +293,7 @@ def receipt_after_resume(undo: Plan, read: ReadRegistry = read_registry) -> Path
 
     The undo plan does not revert the changes that the resumed run sent, so a new undo plan must be created from this
     receipt. The result is None if no change of a resumed run can be in effect. It is also None for a partial undo,
-    which covers only selected changes and therefore remains complete. `read` is the argument of `registered_journal`.
+    which covers only selected changes and therefore remains complete. `read` is passed to `registered_journal`.
     """
     if undo.partial_undo:
         return None

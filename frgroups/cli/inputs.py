@@ -364,7 +364,7 @@ def _resolve_desired_list(
         if similar and adds:
             print_message(
                 f"  {len(similar):,} of them {agree(len(similar), 'is', 'are')} similar to ids of known customers. "
-                "Because of --allow-similar-ids, they are planned as other customers."
+                "Because of --allow-similar-ids, the plan treats them as different customers."
             )
         return list(table["id"]), listed
     # Reject a list in which no id was resolved even with `skip_unresolved`, because a plan that mirrors the list

@@ -302,7 +302,7 @@ def _print_rejections(plan: Plan, path: Path) -> str:
 
 
 def print_notices(plan: Plan, path: Path) -> None:
-    """Print the notices about a plan, which the operator and the reviewer must consider, as warnings."""
+    """Print warnings about a plan that the operator and the reviewer must consider."""
     entry = find_entry(plan, path)
     if entry is not None:
         _print_entry_notices(entry)

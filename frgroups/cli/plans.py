@@ -148,7 +148,7 @@ def _short(name: str, length: int) -> str:
 
 def _print_next(entries: list[PlanEntry]) -> None:
     """
-    Print the next commands of the plans that require an action.
+    For each plan that requires an action, print the next command.
 
     The next command of an applied plan is optional, so only --json contains it.
     """

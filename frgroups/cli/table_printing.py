@@ -20,7 +20,7 @@ from frgroups.cli.output import as_one_line, print_text, terminal_width
 from frgroups.internals import column_formats
 from frgroups.internals.column_formats import format_column, is_share
 
-# Text that tables contain for a missing value.
+# Tables show this text instead of a missing value.
 MISSING = "-"
 # Minimum width of a text column with wrapped values on a terminal.
 # A date with a time has 16 characters and is therefore not wrapped.

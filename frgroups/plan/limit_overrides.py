@@ -143,8 +143,8 @@ def _is_less_strict(value: Any, current: Any, name: str) -> bool:
     The caller suggests only less strict values, because a stricter value could block other groups.
     """
     if name in ("removal_floor", "removal_floor_total"):
-        # Any different floor is accepted, because a lower floor can be required together with a higher limit (see
-        # `_group_violation` in `limit_comparisons`).
+        # A floor can be higher or lower than the current one.
+        # `_group_violation` in `limit_comparisons` can require a lower floor together with a higher limit.
         # A floor of None means 0.
         return bool(value != (current or 0))
     if current is None:

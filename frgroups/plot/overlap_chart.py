@@ -258,7 +258,7 @@ def _spread_ticks(norm: Normalize, candidates: Iterable[float], n_ticks: int) ->
 
 
 def _fit_labels(ax: Axes) -> None:
-    """Reduce the font of the labels to the size of a cell."""
+    """Reduce the font size of the labels so that each label fits into its cell."""
     ax.tick_params(labelsize=min(label_font(ax), _side(ax) / len(ax.get_yticks()) / 1.15))
 
 

@@ -154,7 +154,7 @@ def _checked(
         check_comparable(before, snapshot)
     elif uids or personal:
         raise InputError(
-            "A list of customers shows who joined or left a group, which requires an older snapshot.",
+            "The customers who joined or left a group cannot be listed without an older snapshot.",
             hint="Pass `before`, or omit `uids` and `personal`.",
             cli_hint="Load the tenant again later, or run frgroups report without --uids and --personal.",
         )

@@ -349,7 +349,7 @@ class SentChanges:
 
     def sentences(self) -> str:
         """
-        Describe the numbers of changes.
+        Describe how many changes were sent, accepted, and rejected.
 
         Examples
         --------

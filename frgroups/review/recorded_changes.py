@@ -69,8 +69,8 @@ def without_recorded_customer(groups: Iterable[RecordedGroup], customer_uid: str
     """
     Return recorded changes without the additions and removals of one customer.
 
-    A group in which only this customer was changed is omitted, even if the plan creates the group. Otherwise, the
-    record would contain the creation of a group without customers, which the reviewer did not reject.
+    If a group has no other changes, it is omitted, even if the plan creates the group. Otherwise, the record would
+    also block plans that only create the empty group, which the reviewer did not reject.
     """
     hashed = _hash_uid(customer_uid)
     remaining = []

@@ -399,7 +399,7 @@ def _reject_repeated_header(
 
 
 def _looks_like_column_name(normalized: str) -> bool:
-    """Return True if a normalized cell is a word for a customer, or ends with a word for a number."""
+    """Return True if a normalized cell means "customer", or ends with a word such as "number" or "id"."""
     return normalized in _NAMES_OF_ONLY_COLUMN or _ENDS_WITH_NUMBER.fullmatch(normalized) is not None
 
 

@@ -27,7 +27,7 @@ from frgroups.snapshot.id_contents import CONTENTS, INCOMPLETE_IDS, LONG_ID, Con
 from frgroups.snapshot.membership_matrix import to_string_array
 from frgroups.snapshot.uid_lookup import is_known
 
-# A format is unusual only if the list contains at least this number of other ids for each id in the format.
+# A format is unusual only if ids in other formats are at least this number of times as frequent.
 _OTHERS_PER_ID = 3
 # An unknown number is suspicious if it exceeds the largest known number by more than this factor.
 _MAX_FACTOR = 10
