@@ -455,6 +455,7 @@ def temporary(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("personal", [False, True])
 def test_workflow(personal, sandbox, home_folder, temporary, logged, capfd, monkeypatch):
     "The complete workflow shows, logs, and stores no personal data, except in customers.parquet with personal=True."
@@ -520,6 +521,7 @@ def test_committed_files():
     assert not any(planted(text) for text in texts.values())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file modes")
 def test_modes(sandbox, home_folder, monkeypatch):
     "For any umask, all files in the data folder have the mode 0600, and all folders have the mode 0700."

@@ -1120,6 +1120,7 @@ def test_slow_endless_body(dripping):
         client.get_group("vip")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dripping", [(0.0, b" " * 65536)], indirect=True)
 def test_fast_endless_body(dripping, monkeypatch):
     "If a response body is endless and fast, an error is raised when it exceeds the size limit."

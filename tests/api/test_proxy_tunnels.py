@@ -144,6 +144,7 @@ def test_write_in_a_failed_tunnel(monkeypatch):
     assert len(proxy.requests) == 1
 
 
+@pytest.mark.slow
 def test_threads_in_a_failed_tunnel(monkeypatch):
     "More threads than workers all receive an error, although each failed handshake occupies a connection."
     with Service(after_hello(PAGE)) as proxy, ThreadPoolExecutor(12) as pool:

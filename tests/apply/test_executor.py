@@ -925,6 +925,7 @@ def test_expiry_before_first_change(client, world, tmp_path):
     assert writes(world) == []
 
 
+@pytest.mark.slow
 def test_second_read_back_fails(client, world):
     "If the second read of a group fails, the states of its changes are determined from the first read."
     plan = plan_for(client, {"vip": [*PEOPLE[:12], "typo"]})
@@ -937,6 +938,7 @@ def test_second_read_back_fails(client, world):
     assert receipt.counts == {"verified": 2, "not_effective": 1} and "500" in receipt.stopped
 
 
+@pytest.mark.slow
 def test_empty_undo(client, world):
     "If an undo plan is empty, applying the undo plan does not block the original plan."
     plan = plan_for(client, {"empty": PEOPLE[:20]})

@@ -323,6 +323,7 @@ def test_system_error_during_apply(loaded, capsys, monkeypatch):
     loaded.delete_group("bw")
 
 
+@pytest.mark.slow
 def test_a_read_back_that_disagrees_exits_with_6(loaded, capsys, tmp_path):
     "If the server accepts an addition that a read-back does not show, the exit code is 6."
     loaded.misbehave(unknown_uids="ignore")

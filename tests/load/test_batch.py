@@ -77,6 +77,7 @@ def read_lines(capsys):
     return {line["name"]: line for line in results}
 
 
+@pytest.mark.slow
 def test_failed_tenants(tenants, capsys, home_folder):
     """If two of three tenants fail, the third tenant is loaded and stored, and the exit code is 1."""
     assert main(["load", "--all", "--jobs", "2", "--json"]) == 1
@@ -163,6 +164,7 @@ def test_same_fields_in_load_and_status(tenants, capsys):
     assert never["taken_at"] is never["verdict"] is never["n_groups"] is never["path"] is never["age"] is None
 
 
+@pytest.mark.slow
 def test_options_of_all_tenants(tenants, capsys):
     """The options --max-age, --no-cover, and --personal apply to every tenant."""
     words = ["load", "--tenant", "fine", "locked_out", "--json"]
@@ -232,6 +234,7 @@ def test_invalid_numbers(words, capsys):
     assert caught.value.code == 64
 
 
+@pytest.mark.slow
 def test_drifted_tenant(tenants, capsys, home_folder, monkeypatch):
     """If the groups of a tenant change during the load, the snapshot is stored and the exit code is 4."""
     fine, broken, _ = tenants
@@ -246,6 +249,7 @@ def test_drifted_tenant(tenants, capsys, home_folder, monkeypatch):
     assert moving["path"] in set(fg.list_snapshots()["path"])
 
 
+@pytest.mark.slow
 def test_unverifiable_tenant(tenants, capsys, home_folder):
     """The reason for the verdict `unverifiable` is in the JSON line, the sentence, the log, and the status."""
     fine, broken, _ = tenants
@@ -320,6 +324,7 @@ def started(monkeypatch):
     return workers
 
 
+@pytest.mark.slow
 def test_failed_workers(tenants, home_folder, started, monkeypatch):
     """If the load of a tenant crashes, is killed, or hangs, only this tenant fails. A new worker loads the others."""
     fine = tenants[0]

@@ -656,6 +656,7 @@ def _lines_until(child, word):
     return lines[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 def test_ctrl_c(sandbox, tmp_path):
     """Ctrl-C ends a load while its threads are reading or waiting, and no thread or file remains."""

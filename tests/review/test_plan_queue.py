@@ -608,6 +608,7 @@ def test_unmovable_plan(tenant, capsys):
     assert [line["outcome"] for line in lines(capsys)] == ["done", "done"] and files(tenant, "approved") == []
 
 
+@pytest.mark.slow
 def test_receipt_on_full_disk(tenant, tmp_path):
     "If the receipt cannot be written, the exit code is 5, and the next run writes the receipt."
     path = str(tmp_path / "p.json")
@@ -630,6 +631,7 @@ def small_files_only():
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
 
+@pytest.mark.slow
 def test_second_interrupt(tenant, tmp_path):
     "A second Ctrl-C interrupts a running request, and the same command resumes the plan."
     path = str(tmp_path / "p.json")

@@ -691,6 +691,7 @@ def test_header_in_other_script(write_file):
 # Invisible characters and escapes
 
 
+@pytest.mark.slow
 def test_invisible_characters_in_csv(write_file):
     "Each invisible character is removed from both ends of an id and rejected inside, except for the plain space."
     wrong = []
