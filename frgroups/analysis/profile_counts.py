@@ -17,7 +17,7 @@ from frgroups.internals.typing import BoolArray, IntArray
 @dataclass(frozen=True, eq=False)
 class Sides:
     """
-    The customers in a group, and the other customers with whom the group is compared.
+    The customers in a group, and the other customers in the comparison.
 
     No customer is in both sets, because tests of a difference require independent sets. If `with_inside` is True, the
     reference consists of both sets. Otherwise, it consists of the other customers.

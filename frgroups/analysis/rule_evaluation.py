@@ -107,8 +107,8 @@ def evaluate_rule(rule: str, columns: RuleColumns) -> BoolArray:
     """
     Evaluate a rule and return a mask that is True for each selected customer.
 
-    A customer for whom the result is unknown is not selected. An InputError is raised if the rule contains syntax or
-    names that are not allowed, or combines different types.
+    If the result is unknown for a customer, the customer is not selected. InputError is raised if the rule contains
+    syntax or names that are not allowed, or combines different types.
 
     Examples
     --------

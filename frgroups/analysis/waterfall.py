@@ -250,7 +250,7 @@ class _Step:
     Attributes
     ----------
     name, cap
-        The name of the audience, and its maximum number of customers. None means that there is no maximum.
+        The name of the audience, and its maximum number of customers, or None if there is no maximum.
     codes
         The sorted positions of the assigned customers in `RequestedCustomers.uids`.
     n_requested, n_excluded, n_earlier, n_over_cap

@@ -149,7 +149,7 @@ def _select_system_proxy(scheme: str, host: str) -> ProxySelection:
 
 
 def _unused_variable(scheme: str, environment: Mapping[str, str]) -> str:
-    """Return the reason why the existing proxy variables do not apply to a scheme, or "" if there is no reason."""
+    """Explain why the existing proxy variables do not apply to a scheme. Return "" if there is no explanation."""
     names = sorted(name for name, value in environment.items() if _proxy_key(name) is not None and value.strip())
     for key in (scheme, "all"):
         blank = f"{key}_proxy"

@@ -17,6 +17,7 @@ import pandas as pd
 from frgroups.engines.frames import (
     CUSTOMER,
     GROUP,
+    as_narwhals,
     collect,
     count_true,
     distinct,
@@ -268,8 +269,14 @@ def collect_memberships(data: Any) -> MembershipMatrix:
     """
     Return the memberships of a Snapshot, of a table in memory, or of a frame of a query engine.
 
-    The rows of a frame are read into memory. See `as_membership_matrix` for the supported tables.
+    The uids in a frame are read into memory. See `as_membership_matrix` for the supported tables and the errors.
     """
+    if is_engine_frame(data):
+        frame = as_narwhals(data)
+        # Other columns, for example those of a scan, are not needed.
+        # `as_membership_matrix` raises the error about missing columns.
+        columns = [column for column in (GROUP, CUSTOMER) if column in frame.columns]
+        data = frame.select(*columns).to_native() if columns else data
     return as_membership_matrix(data)
 
 

@@ -66,8 +66,7 @@ def scan_memberships(
     ----------
     cache
         Folder of the snapshots, or the folder of one tenant and host. The column `path` of `cache_info` contains the
-        folders of tenants and hosts.
-        None means the folder `snapshots` in the data folder.
+        folders of tenants and hosts. None means the folder `snapshots` in the data folder.
     engine
         A DuckDB connection, a SparkSession (also of Spark Connect), "duckdb", or "polars". "duckdb" means the default
         connection of DuckDB. The modules `duckdb` and `polars` are also accepted.

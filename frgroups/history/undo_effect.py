@@ -23,7 +23,7 @@ class UndoEffect:
         receipt. `n_in_effect` is the number of these changes that are still in effect. Both numbers are 0 if there is
         no newer data.
     read_at
-        Time of the newest data. None if there is no newer data.
+        Time of the newest data, or None if no data is newer than the plan.
     """
 
     n_in_effect: int = 0

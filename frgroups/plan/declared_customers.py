@@ -34,7 +34,7 @@ from frgroups.snapshot.snapshot import Snapshot
 
 class DeclaredCustomers:
     """
-    The customers whom each declared group selects.
+    The selected customers of each declared group.
 
     Customers in the snapshot have the same codes as in the membership matrix. Customers in a list who are in no group
     are not in the snapshot. They have the codes that follow the codes of the snapshot's customers.
@@ -209,7 +209,7 @@ class DeclaredCustomers:
             )
 
     def _evaluate(self, uid: str) -> BoolArray:
-        """Return a mask of the customers whom the expression or the rule of a declared group selects."""
+        """Return a mask of the customers that match the expression or the rule of a declared group."""
         group = self.by_uid[uid]
         with errors_in(self._place(group, group.source), group.group):
             if group.source == "expression":

@@ -121,7 +121,7 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
 
 def _n_search_writes(group: GroupChange) -> int:
     """
-    Return the number of additional write requests that find the customers whom the server rejects as unknown.
+    Return the number of additional write requests that find the customers that the server rejects as unknown.
 
     A rejected request is split into halves until each unknown customer is in a separate request.
     """

@@ -50,8 +50,8 @@ class QueuedPlan:
     plan
         The plan, or None if the file cannot be read.
     approval
-        The usable approval that expires last. If no approval is usable, the unusable approval that expires last. None
-        if there is no approval.
+        The usable approval that expires last. If no approval is usable, the unusable approval that expires last, or
+        None if the plan has no approval.
     rejection
         The newest rejection of the plan's changes, or None. A rejection overrides all approvals.
     """

@@ -70,7 +70,7 @@ def without_recorded_customer(groups: Iterable[RecordedGroup], customer_uid: str
     Return recorded changes without the additions and removals of one customer.
 
     If a group has no other changes, it is omitted, even if the plan creates the group. Otherwise, the record would
-    also block plans that only create the empty group, which the reviewer did not reject.
+    consist of the creation of an empty group, which the reviewer did not reject.
     """
     hashed = _hash_uid(customer_uid)
     remaining = []

@@ -321,7 +321,7 @@ def test_plan_command(tmp_path, monkeypatch, capsys):
     [
         ("VIP and loyalty", ["& instead of 'and'"]),
         ("VIP og Staff", ["& instead of 'og'"]),
-        ("vip OR nobody", ["| instead of 'OR'"]),
+        ("vip OR unknown", ["| instead of 'OR'"]),
         ("VIP + Staff", ["| instead of '+'"]),
         ("VIP and not Staff", ["- instead of 'and not'"]),
         ("VIP and Staff or loyalty", ["& instead of 'and'", "| instead of 'or'"]),

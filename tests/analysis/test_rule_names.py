@@ -201,7 +201,7 @@ def test_unknown_name(name, suggestion):
     assert "-" in name or [word for word in computed if word not in message] == []
 
 
-@pytest.mark.parametrize("rule", ["in_group('nobody')", "n_groups == 'a'", "country_code ==", "n_groups.x > 1"])
+@pytest.mark.parametrize("rule", ["in_group('unknown')", "n_groups == 'a'", "country_code ==", "n_groups.x > 1"])
 def test_no_columns_in_other_errors(rule):
     "The error lists the columns only if a name is unknown."
     with pytest.raises(InputError) as caught:
@@ -210,7 +210,7 @@ def test_no_columns_in_other_errors(rule):
     assert "account_manager_uid" not in caught.value.message
 
 
-@pytest.mark.parametrize("rule", [lambda rows: rows["nobody"], lambda rows: rows.nobody])
+@pytest.mark.parametrize("rule", [lambda rows: rows["unknown"], lambda rows: rows.unknown])
 def test_columns_in_error_of_function(rule):
     "If a function uses an unknown column, the error lists the columns."
     with pytest.raises(InputError, match="account_manager_uid"):

@@ -48,7 +48,7 @@ _LEAST_MEMORY_MB = 1_500
 
 
 class Measurement(NamedTuple):
-    """What is measured: the numbers of memberships and groups, the function, and the way to compute it."""
+    """Case of a measurement: the numbers of memberships and groups, the function, and the way to compute it."""
 
     memberships: int
     groups: int

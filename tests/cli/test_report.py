@@ -76,8 +76,8 @@ def test_groups(stored, tmp_path, capsys):
     assert main(["report", "--out", str(tmp_path / "r.html"), "--group", "VIP", "staff"]) == 0
     assert "fg.reachability(snapshot, [&#39;staff&#39;, &#39;vip&#39;])" in (tmp_path / "r.html").read_text("utf-8")
 
-    assert main(["report", "--group", "nobody"]) == 1
-    assert "nobody" in capsys.readouterr().err
+    assert main(["report", "--group", "missing_group"]) == 1
+    assert "missing_group" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -159,3 +159,19 @@ def test_ignored_case_of_session():
 
         with pytest.raises(InputError, match="collation"):
             fg.group_sizes(frame)
+
+
+def test_columns_that_are_read(monkeypatch):
+    "A function that reads a frame into memory reads only the columns of uids."
+    frame = pl.from_pandas(TABLE).with_columns(tenant_uid=pl.lit("t-1")).lazy()
+    collect, columns = pl.LazyFrame.collect, []
+
+    def record_columns(frame, *args, **options):
+        columns.append(frame.collect_schema().names())
+        return collect(frame, *args, **options)
+
+    monkeypatch.setattr(pl.LazyFrame, "collect", record_columns)
+    duplicates = fg.duplicate_groups(frame)
+
+    assert columns == [["customer_group_uid", "customer_uid"]]
+    pdt.assert_frame_equal(duplicates, fg.duplicate_groups(TABLE))

@@ -169,7 +169,9 @@ def test_engine_is_not_installed(tmp_path, monkeypatch):
 def test_tenants_and_since(tmp_path):
     "Only the snapshots of the given tenants since the given time are read."
     paths = save(tmp_path, VIP, LATER, OTHER)
-    scan = lambda **options: rows_of(fg.scan_memberships(tmp_path, engine="polars", **options))  # noqa: E731
+
+    def scan(**options):
+        return rows_of(fg.scan_memberships(tmp_path, engine="polars", **options))
 
     assert scan(tenants=["t-1"]) == scan(tenants=("t-1", "t-1")) == rows_in(VIP, LATER)
     assert scan(tenants=["t-1", OTHER.tenant_uid]) == rows_in(VIP, LATER, OTHER)
