@@ -39,8 +39,8 @@ test-httpx2: .venv/dev.done
 	@$(PIP) httpx2
 	@FRGROUPS_TEST_HTTPX2=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/api
 
-# The fast tests on the other supported Python versions that are installed on this machine (PATH or pyenv), with two
-# cases of each parametrized test and 5 examples of each property-based test. `make test` runs all cases.
+# The fast tests on the other supported Python versions that are installed on this machine (PATH or pyenv), with one
+# case of each parametrized test and 5 examples of each property-based test. `make test` runs all cases.
 test-versions: .venv/dev.done
 	@$(BIN)/python -m tests.versions
 

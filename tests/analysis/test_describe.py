@@ -53,24 +53,29 @@ def segments(text, names=GROUPS):
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
-def tables(snapshot=None, later=None):
-    """Return one result table for each function that describe supports."""
-    snapshot = snapshot or sample_snapshot("2026-11-03")
-    later = later or sample_snapshot("2026-11-10")
-    first = snapshot.groups["customer_group_uid"].iloc[0]
-    return {
-        "group_sizes": group_sizes(snapshot),
-        "overlap_matrix": overlap_matrix(snapshot, measure="jaccard", labels="name"),
-        "intersections": intersections(snapshot),
-        "group_changes": group_changes(snapshot.memberships[1:], later),
-        "size_history": size_history([snapshot, later]),
-        "group_flow": group_flow(snapshot.memberships[1:], later, priority=[first]),
-        "group_profile": group_profile(snapshot, first, min_count=0),
-        "reachability": reachability(snapshot, consent=CONSENT, min_count=0),
-        "incremental_reach": incremental_reach(snapshot),
-        "campaign_reach": campaign_reach(snapshot, CAMPAIGNS.assign(customer_group_uid=first)),
-        "waterfall_summary": waterfall_summary(snapshot, {snapshot.groups["name"].iloc[0]: snapshot[first]}),
-    }
+# The functions whose tables describe supports. Each is called with two snapshots and the uid of a group.
+CREATORS = {
+    "group_sizes": lambda early, late, uid: group_sizes(early),
+    "overlap_matrix": lambda early, late, uid: overlap_matrix(early, measure="jaccard", labels="name"),
+    "intersections": lambda early, late, uid: intersections(early),
+    "group_changes": lambda early, late, uid: group_changes(early.memberships[1:], late),
+    "size_history": lambda early, late, uid: size_history([early, late]),
+    "group_flow": lambda early, late, uid: group_flow(early.memberships[1:], late, priority=[uid]),
+    "group_profile": lambda early, late, uid: group_profile(early, uid, min_count=0),
+    "reachability": lambda early, late, uid: reachability(early, consent=CONSENT, min_count=0),
+    "incremental_reach": lambda early, late, uid: incremental_reach(early),
+    "campaign_reach": lambda early, late, uid: campaign_reach(early, CAMPAIGNS.assign(customer_group_uid=uid)),
+    "waterfall_summary": lambda early, late, uid: waterfall_summary(
+        early, {early.groups["name"].iloc[0]: early[uid]}
+    ),
+}
+
+
+def create_result(kind, early=None, late=None):
+    """Return the result of one of the functions in CREATORS."""
+    early = early or sample_snapshot("2026-11-03")
+    late = late or sample_snapshot("2026-11-10")
+    return CREATORS[kind](early, late, early.groups["customer_group_uid"].iloc[0])
 
 
 # Types of tables
@@ -435,7 +440,7 @@ def test_partly_suppressed_attribute():
 # All kinds of tables
 
 
-@pytest.mark.parametrize("kind", [kind for kind in tables() if kind != "intersections"])
+@pytest.mark.parametrize("kind", [kind for kind in CREATORS if kind != "intersections"])
 def test_long_names(kind):
     "Long group names are not truncated, and line breaks and tabs in names are removed."
     snapshot = sample_snapshot("2026-11-03")
@@ -446,7 +451,7 @@ def test_long_names(kind):
             snapshot.memberships, groups, snapshot.customers, snapshot.consents, tenant_uid="t-1", taken_at=taken_at
         )
 
-    text = describe(tables(rename_groups("2026-11-03"), rename_groups("2026-11-10"))[kind])
+    text = describe(create_result(kind, rename_groups("2026-11-03"), rename_groups("2026-11-10")))
 
     assert "\n" not in text and "□" not in text and "…" not in text
     assert (LONG_NAME in text) == (kind != "group_profile")
@@ -462,20 +467,20 @@ def test_repeated_names():
     assert [numbers(part)[:2] for _, part in described] == [[250, 248], [2, 0], [1, 1]]
 
 
-@pytest.mark.parametrize("kind", tables())
+@pytest.mark.parametrize("kind", CREATORS)
 def test_empty_table(kind):
     "The description of an empty table is one sentence without numbers."
-    table = tables()[kind]
+    table = create_result(kind)
 
     text = describe(table.iloc[:0, :0] if kind == "overlap_matrix" else table.iloc[:0])
 
     assert text.endswith(".") and text.count(".") == 1 and numbers(text) == []
 
 
-@pytest.mark.parametrize("kind", tables())
+@pytest.mark.parametrize("kind", CREATORS)
 def test_table_is_not_modified(kind):
     "The described table is not modified, and its column order does not change the description."
-    table = tables()[kind]
+    table = create_result(kind)
     before = table.copy(deep=True)
 
     text = describe(table)
@@ -518,7 +523,7 @@ def test_unknown_table(table):
     with pytest.raises(InputError) as caught:
         describe(table)
 
-    assert all(kind in str(caught.value) for kind in tables())
+    assert all(kind in str(caught.value) for kind in CREATORS)
     assert all(repr(column) in str(caught.value) for column in table.columns[:8])
 
 
@@ -546,7 +551,8 @@ def test_charts_and_descriptions_agree():
     }
     assert sorted(draw.__name__ for draw in charts.values()) == sorted(plot.__all__)
 
-    for kind, table in tables().items():
+    for kind in CREATORS:
+        table = create_result(kind)
         result = charts[kind](table)
         axes = result.values() if isinstance(result, dict) else [result]
         in_chart = {number for ax in axes for text in ax.texts for number in numbers(text.get_text())}
