@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from frgroups.load.listing_reader import PageRows
+from frgroups.load.longest_lists import check_longest_lists, doubt_equal_lists
 from frgroups.load.tenant_reader import TenantReader
 
 # Number of groups whose first pages are read to find a group that contains all customers.
@@ -51,9 +52,9 @@ def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
             to_page = _groups_to_page(tenant, remaining)
         tenant.read_by_pages({uid: remaining[uid] for uid in to_page})
         remaining = _unread(tenant, remaining)
-    tenant.check_longest_lists()
+    check_longest_lists(tenant)
     tenant.resolve_conflicts()
-    tenant.doubt_equal_lists()
+    doubt_equal_lists(tenant)
 
 
 def _read_largest_group(tenant: TenantReader) -> dict[str, PageRows[int]]:

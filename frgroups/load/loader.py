@@ -32,6 +32,7 @@ from frgroups.internals.validation import as_list
 from frgroups.load.cover_strategy import read_all_groups
 from frgroups.load.end_check import ServerSorting
 from frgroups.load.load_result import size_warning
+from frgroups.load.longest_lists import check_longest_lists, doubt_equal_lists
 from frgroups.load.tenant_reader import TenantReader
 from frgroups.load.verified_listing import MAX_REREADS, read_groups, worker_threads
 from frgroups.snapshot.membership_matrix import MembershipMatrix
@@ -197,8 +198,8 @@ def refresh_groups(
     ):
         tenant = TenantReader(client, groups, record, request_pool, group_pool, progress_bar)
         tenant.read_by_pages(tenant.read_first_pages(uids))
-        tenant.check_longest_lists(snapshot)
-        tenant.doubt_equal_lists(snapshot)
+        check_longest_lists(tenant, snapshot)
+        doubt_equal_lists(tenant, snapshot)
         groups_note = _note_after_refresh(tenant, set(snapshot.groups["customer_group_uid"]))
     return _merge_groups(snapshot, tenant, groups_note, set(uids) - set(tenant.members), client.clock())
 

@@ -14,34 +14,26 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from frgroups.api.client import Client, Direction
+from frgroups.api.client import Client
 from frgroups.api.pagination import Window
 from frgroups.api.schema.codec import UID
-from frgroups.api.schema.records import ROW_OF, CustomerReferences, Group, Member
+from frgroups.api.schema.records import ROW_OF, Group, Member
 from frgroups.errors import NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError
 from frgroups.internals.progress import Progress
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.typing import IntArray
 from frgroups.load.column_builder import groups_table
 from frgroups.load.customer_index import CustomerIndex, GroupReferences
-from frgroups.load.end_check import (
-    END_SIZE,
-    EndCheck,
-    OtherEnd,
-    ServerSorting,
-    equal_list_note,
-    shared_maximum_note,
-)
+from frgroups.load.end_check import EndCheck, ServerSorting
 from frgroups.load.listing_reader import PageRows
 from frgroups.load.load_progress import LoadProgress
-from frgroups.load.verified_listing import Listing, listing_context, page_rows, read_listing
+from frgroups.load.verified_listing import Listing, listing_context, read_listing
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import READS, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.verdicts import (
     contradiction_note,
     groups_verdict,
-    states_missing_rows,
     unlisted_groups_note,
     worst_verdict,
 )
@@ -55,6 +47,7 @@ PROGRESS_INTERVAL = 0.25  # Seconds between two updates of the progress bar.
 _NO_CUSTOMERS = np.empty(0, np.int64)
 
 Result = TypeVar("Result")
+EndCheckOfGroup = Callable[[str], EndCheck[int]]
 
 
 @dataclass
@@ -86,6 +79,8 @@ class TenantReader:
         Row of `Snapshot.reads` for each group that was read.
     references_are_reliable
         False if a page of a group contained a customer record that does not list this group.
+    sorting
+        Sorting behavior of the server for lists of members.
     """
 
     client: Client
@@ -98,13 +93,13 @@ class TenantReader:
     inferred: dict[str, int] = field(default_factory=dict)
     reads: dict[str, dict[str, Any]] = field(default_factory=dict)
     references_are_reliable: bool = True
+    sorting: ServerSorting = field(default_factory=ServerSorting)
 
     def __post_init__(self) -> None:
         # These are initial values.
         # `_read_page` and `_request_page` replace them with values from the server's responses.
         self._first_number, self._page_size = 0, PROBE_SIZE
         self._fixed_page_size: int | None = None  # Set if the server ignores the requested page size.
-        self._sorting = ServerSorting()
         self._doubts: dict[str, tuple[int, str]] = {}  # (Row count, note) of lists that might lack rows.
         self.group_codes = {uid: code for code, uid in enumerate(self.groups)}
         self.customer_index = CustomerIndex(self.record, list(self.groups))
@@ -163,21 +158,33 @@ class TenantReader:
 
         Groups that were deleted during the load are omitted from the result.
         """
-        return dict(self._run_for_groups(uids, self._read_page, self.request_pool))
+        return dict(self.run_for_groups(uids, self._read_page, self.request_pool))
 
-    def read_by_pages(self, first_pages: Mapping[str, PageRows[int] | None]) -> None:
+    def read_by_pages(
+        self, first_pages: Mapping[str, PageRows[int] | None], end_check: EndCheckOfGroup | None = None
+    ) -> dict[str, Listing[int]]:
         """
-        Read all pages of the given groups.
+        Read all pages of the given groups, store their members, and return the results of reading.
 
-        The dictionary `first_pages` contains the first page of each group, so that this page is not requested again.
-        If a value is None, the first page of the group is requested.
+        Groups that were deleted during the load are omitted from the result.
+
+        Parameters
+        ----------
+        first_pages
+            First page of each group, so that this page is not requested again. If a value is None, the first page of
+            the group is requested.
+        end_check
+            Function that returns the check for omitted rows of a group.
         """
 
         def read(uid: str) -> Listing[int]:
-            return self._read_listing(uid, first_pages[uid])
+            return self._read_listing(uid, first_pages[uid], end_check(uid) if end_check else None)
 
-        for uid, listing in self._run_for_groups(first_pages, read, self.group_pool):
+        listings = {}
+        for uid, listing in self.run_for_groups(first_pages, read, self.group_pool):
             self._store_pages(uid, listing)
+            listings[uid] = listing
+        return listings
 
     def _store_pages(self, uid: str, listing: Listing[int]) -> None:
         self.inferred.pop(uid, None)
@@ -185,7 +192,7 @@ class TenantReader:
         self._record_listing(uid, "pages", listing)
         n_rows, note = self._doubts.get(uid, (0, ""))
         if listing.verdict == "consistent" and len(listing.uids) == n_rows:
-            self._doubt_group(uid, note)
+            self.doubt_group(uid, note)
         if listing.missing_backreference:
             self.references_are_reliable = False
 
@@ -217,7 +224,7 @@ class TenantReader:
             return page, round(time.monotonic() - started, 3)
 
         to_probe = [uid for uid in counts if probes[uid] is not None]
-        for uid, (page, seconds) in self._run_for_groups(to_probe, send_probe, self.request_pool):
+        for uid, (page, seconds) in self.run_for_groups(to_probe, send_probe, self.request_pool):
             n, probe = counts[uid], probes[uid]
             if page is not None:
                 self.load_progress.expect({uid: page.total_count})
@@ -268,75 +275,7 @@ class TenantReader:
             note = contradiction_note(int(references.counts[self.group_codes[uid]]), len(self.members[uid]))
             self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
 
-    def check_longest_lists(self, earlier: Snapshot | None = None) -> None:
-        """
-        Request the longest lists of members in the reverse sort order, and change the verdicts of incomplete lists.
-
-        If several groups have the largest number of members, the lists of all these groups are checked. If the list
-        of a group lacks rows, the group is read again, because customers might have joined it. If the second read
-        shows that the server omits rows, the remaining groups that lack rows are not read again. If the server does
-        not support the reverse sort order, several longest lists with different members are evidence of a maximum.
-
-        Parameters
-        ----------
-        earlier
-            Snapshot of an earlier load that also read other groups.
-        """
-        earlier_rows = [] if earlier is None else earlier.reads["n_rows"].to_list()
-        self._sorting.longest = max([0, *earlier_rows, *(read["n_rows"] for read in self.reads.values())])
-        to_check = [
-            uid
-            for uid, read in self.reads.items()
-            if read["verdict"] == "consistent" and self._sorting.is_longest(read["n_rows"])
-        ]
-        other_ends: dict[str, OtherEnd[int]] = {}
-        # Check one list before all others, because its response shows which sort direction the server supports.
-        for uids in (to_check[:1], to_check[1:]):
-            other_ends |= self._run_for_groups(uids, self._read_other_end, self.request_pool)
-        shared_maximum = shared_maximum_note(self._sorting.longest, self._count_longest_lists(earlier))
-        omits_rows = False
-        for uid, other_end in other_ends.items():
-            n_rows = self.reads[uid]["n_rows"]
-            if other_end.problem and not omits_rows:
-                for _, listing in self._run_for_groups([uid], self._reread_with_end_check, self.group_pool):
-                    self._store_pages(uid, listing)
-                    omits_rows = listing.is_incomplete
-                    if omits_rows:
-                        self._doubt_group(uid, listing.note)
-            elif other_end.problem:
-                self._doubt_group(uid, other_end.problem)
-            elif not other_end.is_confirmed:
-                self._doubt_group(uid, other_end.doubt(n_rows) or shared_maximum)
-
-    def _count_longest_lists(self, earlier: Snapshot | None) -> int:
-        """Return the number of lists that have the largest number of rows. Lists with the same members count once."""
-        longest = self._sorting.longest
-        lists = [self._known_members(uid) for uid, read in self.reads.items() if read["n_rows"] == longest]
-        if earlier is not None:
-            reads = earlier.reads[earlier.reads["n_rows"] == longest]
-            others = reads.loc[~reads["customer_group_uid"].isin(self.reads), "customer_group_uid"]
-            lists += [np.array(self.customer_index.find_codes(earlier.matrix.members(uid))) for uid in others]
-        # Compare the lists by the bytes of their sorted codes, because bytes need less memory than sets of integers.
-        return len({np.sort(codes).astype(np.int64).tobytes() for codes in lists})
-
-    def doubt_equal_lists(self, earlier: Snapshot | None = None) -> None:
-        """
-        Change the verdict of each `consistent` list that has the same number of rows as an incomplete list.
-
-        If a server returns at most N rows of a list, all of its lists with exactly N rows might be incomplete.
-        Incomplete lists of an earlier load are considered, too, if their groups were not read again.
-        """
-        incomplete = {read["n_rows"]: uid for uid, read in self.reads.items() if states_missing_rows(read["note"])}
-        if earlier is not None:
-            others = earlier.reads[~earlier.reads["customer_group_uid"].isin(self.reads)]
-            others = others[others["note"].map(states_missing_rows).astype(bool)]
-            incomplete |= dict(zip(others["n_rows"], others["customer_group_uid"], strict=True))
-        for uid, read in self.reads.items():
-            n_rows = read["n_rows"]
-            if read["verdict"] == "consistent" and n_rows in incomplete:
-                self._doubt_group(uid, equal_list_note(n_rows, incomplete[n_rows]))
-
-    def _doubt_group(self, uid: str, note: str) -> None:
+    def doubt_group(self, uid: str, note: str) -> None:
         """
         Set the verdict of a group to `unverifiable`, unless the note is empty.
 
@@ -347,28 +286,11 @@ class TenantReader:
             self._doubts[uid] = (self.reads[uid]["n_rows"], note)
             self.reads[uid] |= {"verdict": "unverifiable", "evidence": "none", "note": note}
 
-    def _known_members(self, uid: str) -> IntArray:
+    def known_members(self, uid: str) -> IntArray:
         """Return the integer codes of the members of a group that was read or inferred."""
         if uid in self.members:
             return self.members[uid]
         return self.customer_index.references().customers_of(self.group_codes[uid])
-
-    def _read_other_end(self, uid: str) -> OtherEnd[int]:
-        return self._end_check(uid).read_other_end(self._known_members(uid).tolist())
-
-    def _reread_with_end_check(self, uid: str) -> Listing[int]:
-        return self._read_listing(uid, None, self._end_check(uid))
-
-    def _end_check(self, uid: str) -> EndCheck[int]:
-        def read(direction: Direction) -> PageRows[int]:
-            page = self.client.read_customer_page(
-                uid, None, END_SIZE, record=CustomerReferences, sort_direction=direction
-            )
-            # Use `find_codes`, which does not add customers to the index.
-            # The records of additional customers could contradict the pages of groups that were already read.
-            return page_rows(page, self.customer_index.find_codes(page.uids))
-
-        return EndCheck(read, self._sorting)
 
     def _stale_inferences(self, references: GroupReferences) -> list[str]:
         """Return the inferred groups that the current customer records no longer confirm."""
@@ -474,9 +396,7 @@ class TenantReader:
             codes[uid] = references.customers_of(self.group_codes[uid])
         return [codes[uid] for uid in uids]
 
-    def _read_listing(
-        self, uid: str, first: PageRows[int] | None, end_check: EndCheck[int] | None = None
-    ) -> Listing[int]:
+    def _read_listing(self, uid: str, first: PageRows[int] | None, end_check: EndCheck[int] | None) -> Listing[int]:
         def read_page(number: int | None, size: int | None) -> PageRows[int]:
             return self._read_page(uid, number, size)
 
@@ -502,7 +422,7 @@ class TenantReader:
             self._fixed_page_size = page.page_size  # The server ignores the requested page size.
         return page
 
-    def _run_for_groups(
+    def run_for_groups(
         self, uids: Iterable[str], function: Callable[[str], Result], threads: Executor
     ) -> Iterator[tuple[str, Result]]:
         """
