@@ -39,7 +39,7 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 
 class AttributeColumn(NamedTuple):
-    """A column that contains an attribute, its kind, and the unique alias of the column in Narwhals expressions."""
+    """Column of a frame of attributes, with the kind of its values and its unique alias in Narwhals expressions."""
 
     name: str
     kind: ColumnKind
@@ -381,7 +381,7 @@ def _as_value(column: Expr, kind: ColumnKind, engine: Any) -> Expr:
         values = (column.cast(nw.Float64) * 1_000_000).round().cast(nw.Int64)
     elif engine.is_duckdb():
         # Narwhals translates this method to DuckDB's function epoch_us, which also accepts timestamps.
-        # A subtraction of 1970-01-01 is not used, because its result would depend on the daylight saving time of the
+        # 1970-01-01 is not subtracted, because the result would depend on the daylight saving time of the
         # connection's time zone.
         values = column.dt.total_microseconds()
     else:

@@ -113,7 +113,7 @@ def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Seque
     """
     nw = import_narwhals()
     frame = as_narwhals(data)
-    # The columns are checked one after another, as in a table in memory, so that the same error is raised.
+    # The columns are checked in the same order as those of a table in memory, so that the same error is raised.
     for column in (*uids, *timestamps):
         check_columns(frame.columns, [column], name)
     frame = frame.select(*uids, *timestamps)

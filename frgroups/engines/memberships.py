@@ -1,5 +1,5 @@
 """
-Counts of memberships that a query engine computes.
+Count memberships in a query engine.
 
 Each method is one Narwhals expression for all engines. Only the counts leave the engine, so the number of collected
 rows does not depend on the number of customers.
@@ -284,7 +284,7 @@ def _set_bits(words: IntArray, first: int) -> tuple[IndexArray, IndexArray]:
     """
     Return the row and the bit number of each bit that is set in an array of integers.
 
-    The lowest bit of an integer has the number `first`.
+    The bits are numbered from `first`, starting with the lowest bit.
     """
     rows, bits = np.nonzero((words[:, None] >> np.arange(_BITS)) & 1)
     return rows, bits + first

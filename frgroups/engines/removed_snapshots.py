@@ -40,8 +40,8 @@ def removed_snapshots_explained() -> Iterator[None]:
     """
     Convert the error of a query engine about a removed snapshot to SnapshotNotFoundError.
 
-    All other errors are not changed. The function can also be used as a decorator. The context must also include the
-    code that creates expressions, because DuckDB can open the files when an expression is created.
+    All other errors are left unchanged. The function can also be used as a decorator. The context must also include
+    the code that creates expressions, because DuckDB can open the files when an expression is created.
     """
     try:
         yield

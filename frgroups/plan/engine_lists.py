@@ -1,8 +1,8 @@
 """
 Compare desired memberships in a query engine, such as DuckDB, with a snapshot.
 
-The engine returns only the memberships that the mode of each group changes, so the desired memberships do not have to
-fit into memory.
+The engine returns only the memberships to add or to remove, so the desired memberships do not have to fit into
+memory.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def compare_lists(
     allow_similar_ids: bool,
 ) -> tuple[dict[str, DesiredMemberships], GroupModes]:
     """
-    Return the desired members of each group in a frame of a query engine, and the modes by group uid.
+    Read the desired members of each group from a frame of a query engine, and return them with the groups' modes.
 
     If the group's mode does not change the membership of a desired customer, the engine only counts the customer. In
     the modes "remove" and "keep_only", the engine also returns the customers who are not in the snapshot, so that
@@ -129,7 +129,7 @@ def _desired_members(
         if mode == "mirror":
             listed = np.concatenate([listed, joining])
     n_unchanged = n_listed - len(listed) - len(unknown)
-    # In the mode "add", the unchanged customers are already members, so there cannot be more of them than members.
+    # In the mode "add", the unchanged customers are already members, so there are at most as many as members.
     most_unchanged = {"add": len(members), "mirror": 0}.get(mode, n_unchanged)
     if not 0 <= n_unchanged <= most_unchanged:
         raise InputError(

@@ -80,7 +80,7 @@ def test_tables(engine, name):
 
 @pytest.mark.parametrize("name", SELECTIONS)
 def test_selected_groups(engine, name):
-    "The engine counts the selected groups, and customers in other groups are not in the result."
+    "The engine counts only the selected groups and their customers."
     for groups in ([*QUOTED, "B", "a", "g-1", "g-2"], []):
         pdt.assert_frame_equal(
             SELECTIONS[name](engine(TABLE), groups), SELECTIONS[name](TABLE, groups), check_exact=True
@@ -106,7 +106,7 @@ def test_membership_changes(lazy_engine):
 
 
 def test_one_frame_in_memory(lazy_engine):
-    "If only one of two tables is in an engine, it is collected."
+    "If only one of two tables is a frame of an engine, the frame is collected."
     pdt.assert_frame_equal(fg.membership_changes(lazy_engine(TABLE), LATER), fg.membership_changes(TABLE, LATER))
 
 

@@ -51,7 +51,7 @@ def test_recognized_frames(frame, expected):
     ids=["categories", "narwhals", "narwhals v1"],
 )
 def test_other_frames(frame):
-    "Frames of Narwhals and columns of categories are supported."
+    "Narwhals frames and categorical columns are supported."
     pdt.assert_frame_equal(fg.group_sizes(frame), fg.group_sizes(TABLE))
 
 
@@ -72,7 +72,7 @@ def test_other_frames(frame):
     ],
 )
 def test_collected_rows(collected, kind, function, most_rows):
-    "Each query collects one row of checks, one row per group, one per pair, or one per combination."
+    "A query collects one row of checks, one row per group, one row per pair, or one row per combination of groups."
     function(create_frame(TABLE, kind))
 
     assert len(collected) == len(most_rows)
@@ -151,7 +151,7 @@ def test_ignored_case(collation, column):
 
 
 def test_ignored_case_of_session():
-    "A default collation that ignores case also rejects frames of Arrow tables."
+    "If the default collation ignores case, frames of Arrow tables are rejected, too."
     with duckdb.connect() as connection:
         frame = connection.from_arrow(create_frame(TABLE, "pyarrow"))
         fg.group_sizes(frame)
@@ -162,7 +162,7 @@ def test_ignored_case_of_session():
 
 
 def test_columns_that_are_read(monkeypatch):
-    "A function that reads a frame into memory reads only the columns of uids."
+    "A function that reads a frame into memory reads only the columns with uids."
     frame = pl.from_pandas(TABLE).with_columns(tenant_uid=pl.lit("t-1")).lazy()
     collect, columns = pl.LazyFrame.collect, []
 

@@ -52,7 +52,7 @@ def expected_history(weeks, **options):
 
 
 def test_history(lazy_engine):
-    "The engine returns the same sizes and changes as snapshots in memory, also for deleted and re-created groups."
+    "The sizes and changes equal those of snapshots in memory, even if groups are deleted and created again."
     history = fg.size_history(lazy_engine(create_history(WEEKS)))
 
     pdt.assert_frame_equal(history, expected_history(WEEKS))
@@ -63,12 +63,12 @@ def test_history(lazy_engine):
 
 @pytest.mark.parametrize("weeks", [[], [[("a", "1")]]], ids=["no groups", "one group"])
 def test_small_frames(lazy_engine, weeks):
-    "A frame without rows has no history, and a frame with one row has one size."
+    "The history of a frame without rows is empty, and the history of one row has one row."
     pdt.assert_frame_equal(fg.size_history(lazy_engine(create_history(weeks))), expected_history(weeks))
 
 
 def test_several_tenants(lazy_engine):
-    "The changes of each tenant are counted from its own previous snapshot, and the rows are sorted by tenant."
+    "Each snapshot is compared with the previous snapshot of the same tenant, and the rows are sorted by tenant."
     table = pd.concat(
         [
             create_history([*WEEKS[1:3], [], WEEKS[0]], tenant_uid="it's 2"),
@@ -138,7 +138,7 @@ def test_timestamp_types(dtype):
 
 @pytest.mark.parametrize("dtype", ["TIMESTAMP_S", "TIMESTAMP_NS", "TIMESTAMPTZ"])
 def test_timestamp_types_in_duckdb(dtype):
-    "DuckDB timestamps of other units are supported. Nanoseconds with a time zone can be converted as the error says."
+    "Timestamps in DuckDB are supported in seconds, in nanoseconds, and with a time zone."
     table = create_history(WEEKS)
     rows = pa.Table.from_pandas(table.astype({"taken_at": "datetime64[ns, UTC]"}), preserve_index=False)
     with duckdb.connect() as connection:

@@ -35,7 +35,7 @@ print(json.dumps({"total": total, "peak_mb": int(status.split("VmHWM:")[1].split
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
-    """Write five million memberships, and later memberships of which 1% differ."""
+    """Write five million memberships, and a second table in which 1% of the memberships differ."""
     return write_tables(tmp_path_factory.mktemp("tables"), N, N_GROUPS)
 
 

@@ -72,7 +72,7 @@ def assert_same_error(frame, table, error=InputError, **options):
 
 
 def test_modes(lazy_engine):
-    "In each mode and with several modes, the plan is equal, including the counts and the excluded changes."
+    "For each mode and several modes, the plan, its counts, and its exclusions equal those of a plan from a table."
     frame = lazy_engine(DESIRED)
     for mode in ALL_MODES:
         plan = assert_same_plan(frame, DESIRED, mode=mode, protect=["c-0", "c-1"], suppression_list=["c-24"])
@@ -81,7 +81,7 @@ def test_modes(lazy_engine):
 
 
 def test_created_group(lazy_engine):
-    "A group that the plan creates can be in the frame, by uid or by name."
+    "The frame can contain the uid or the name of a group that the plan creates."
     table = create_table([("spring", "c-1"), ("spring", "new-1"), ("Name of vip", "c-30")])
 
     plan = assert_same_plan(lazy_engine(table), table, create={"spring": "Spring", "summer": "Summer"})
@@ -131,7 +131,7 @@ def test_differences_are_empty(lazy_engine):
     ],
 )
 def test_errors(lazy_engine, rows, error):
-    "The errors for groups and uids are equal in each mode."
+    "In each mode, invalid groups and uids raise the same errors as in a table."
     table = create_table(rows)
     frame = lazy_engine(table)
     for mode in MODES:
@@ -139,7 +139,7 @@ def test_errors(lazy_engine, rows, error):
 
 
 def test_mode_errors(lazy_engine):
-    "The modes must contain the groups of the frame."
+    "The argument `mode` must contain all groups of the frame."
     frame = lazy_engine(DESIRED)
 
     assert_same_error(frame, DESIRED, mode={"vip": "mirror", "gold": "add", "staff": "add"})
@@ -150,7 +150,7 @@ def test_mode_errors(lazy_engine):
 @pytest.mark.parametrize("mode", ALL_MODES, ids=str)
 @pytest.mark.parametrize("kind", LAZY)
 def test_collected_rows(collected, kind, mode):
-    "One row of checks, one row per touched group, and the changes and unknown customers are collected."
+    "One row of checks, one row per touched group, the changes, and the unknown customers are collected."
     n_groups = DESIRED["customer_group_uid"].nunique()
     listed = DESIRED.drop_duplicates()
     unknown = listed[~listed["customer_uid"].isin(CUSTOMERS)]
@@ -165,7 +165,7 @@ def test_collected_rows(collected, kind, mode):
 
 @pytest.mark.parametrize("kind", LAZY)
 def test_unknown_customers_are_not_compared(collected, kind):
-    "With `allow_similar_ids`, only the changes are collected, and the plan is equal."
+    "With `allow_similar_ids`, unknown customers are not collected, and the plan equals the plan from a table."
     table = create_table([("vip", "c-1"), ("vip", "C-2"), ("vip", "other")])
 
     for mode, n_changes in {"add": 2, "remove": 1, "keep_only": 19, "mirror": 21}.items():
@@ -180,7 +180,7 @@ def test_unknown_customers_are_not_compared(collected, kind):
 )
 @pytest.mark.parametrize("kind", LAZY)
 def test_random_rows(kind, rows, modes):
-    "Plans from random rows and modes are equal."
+    "For random rows and modes, the plan equals the plan from a table."
     table = create_table(rows)
     modes = {uid: mode for uid, mode in modes.items() if uid in {group for group, _ in rows}}
 
@@ -205,7 +205,7 @@ def test_tenants(lazy_engine):
 
 
 def test_other_connection():
-    "A frame of an own DuckDB connection, a Narwhals frame, and columns of categories are supported."
+    "Frames of other DuckDB connections, Narwhals frames, and categorical columns are supported."
     with duckdb.connect() as connection:
         connection.register("desired", DESIRED)
         relation = connection.sql("SELECT * FROM desired")
@@ -233,7 +233,7 @@ FEW, MANY = ["c-1"], ["c-2", "c-3", *CUSTOMERS[30:]]
     [*((mode, FEW, MANY) for mode in MODES), ("add", MANY, FEW), ("mirror", MANY, FEW)],
 )
 def test_changing_rows(mode, counted, compared):
-    "A frame that returns other customers in the last query than in the previous queries is rejected."
+    "A frame whose last query returns other customers than the previous queries is rejected."
     queries = iter([counted, counted])
 
     def read(rows):

@@ -160,7 +160,7 @@ def test_random_profiles(kind, rows, values, min_count, top, versus):
 
 @pytest.mark.parametrize("kind", LAZY)
 def test_durations_and_local_times(kind):
-    "Durations are compared in days, and timestamps without a time zone like those in UTC."
+    "Durations are compared in days, and timestamps without a time zone are in UTC."
     attributes = ATTRIBUTES[["customer_uid", "created_at"]].copy()
     attributes["stay"] = LATEST - attributes["created_at"]
     local = attributes.assign(created_at=attributes["created_at"].dt.tz_localize(None))
@@ -175,7 +175,7 @@ def test_durations_and_local_times(kind):
 
 
 def test_session_time_zone():
-    "The time zone of a connection, also with daylight saving time, does not change the ages of customers."
+    "The time zone of a connection, with or without daylight saving time, does not change the ages of customers."
     with duckdb.connect() as connection:
         connection.execute("SET timezone = 'Europe/Oslo'")
         memberships = connection.from_arrow(pa.Table.from_pandas(MEMBERSHIPS, preserve_index=False))
@@ -188,7 +188,7 @@ def test_session_time_zone():
 
 @pytest.mark.parametrize("kind", LAZY)
 def test_not_a_number(kind):
-    "NaN is a missing value, as in memory, and decimal numbers are compared by their means."
+    "As in memory, NaN is a missing value, and attributes with decimal numbers are compared by their means."
     table = pa.table(
         {
             "customer_uid": ATTRIBUTES["customer_uid"].tolist(),
@@ -204,7 +204,7 @@ def test_not_a_number(kind):
 
 
 def test_collected_rows(collected, lazy_engine):
-    "One row per group, `top` rows per attribute, and one row of each check and each aggregation are collected."
+    "One row per group, `top` rows per attribute, and one row per check and aggregation are collected."
     attributes = ATTRIBUTES.assign(unique=ATTRIBUTES["customer_uid"], other=ATTRIBUTES["customer_uid"] + "x")
 
     fg.group_profile(lazy_engine(MEMBERSHIPS), "Å", attributes=lazy_engine(attributes), top=4)
@@ -272,7 +272,7 @@ def test_missing_uids_and_groups(lazy_engine):
 
 
 def test_unsupported_types():
-    "A list raises an error that names the column, and so does a frame of another engine."
+    "A column of lists raises an error that names it, and attributes in another engine raise an error."
     frame = duckdb.sql("SELECT 'c1' AS customer_uid, [1, 2] AS visits")
 
     with pytest.raises(InputError, match=r"'visits'.*List"):

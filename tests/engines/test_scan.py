@@ -80,7 +80,7 @@ OTHER = snapshot_of({"vip": ["c-1", "c-9"]}, 2, tenant_uid="t/2 å")
 
 
 def test_rows(tmp_path, scan_engine):
-    "The frame contains the memberships of all snapshots, whatever other columns the first snapshot has."
+    "The frame contains the memberships of all snapshots, even if the first snapshot has additional columns."
     save(tmp_path, LATER, VIP, OTHER)
 
     frame = fg.scan_memberships(tmp_path, engine=scan_engine)
@@ -201,7 +201,7 @@ def test_not_found(tmp_path):
 
 
 def test_several_hosts(tmp_path):
-    "If a tenant is stored from several hosts, the error names a folder that can be passed instead."
+    "If snapshots of a tenant are from several hosts, the error names the folder of one host."
     save(tmp_path, VIP, OTHER)
     path = save(tmp_path, replace(LATER, base_url="https://b.example"))[0]
 
@@ -217,7 +217,7 @@ def test_several_hosts(tmp_path):
 
 
 def test_several_hosts_and_no_host(tmp_path):
-    "Snapshots without a host are from another host than the other snapshots."
+    "Snapshots without a host count as snapshots of a separate host."
     save(tmp_path, VIP, replace(LATER, base_url=None))
 
     with pytest.raises(InputError, match=r"t-1 from several hosts: a\.example and no host"):
@@ -353,7 +353,7 @@ def test_erasure(tmp_path, scan_engine, home_folder):
 
 
 def test_history(tmp_path, scan_engine, home_folder):
-    "The size history of the frame equals that of the stored snapshots, and an erasure raises the same error."
+    "The size history of the frame equals that of the stored snapshots. After an erasure, it raises the same error."
     save(tmp_path, VIP, LATER)
     expected = fg.size_history(cache=tmp_path)
     frame = fg.scan_memberships(tmp_path, engine=scan_engine)
@@ -370,7 +370,7 @@ def test_history(tmp_path, scan_engine, home_folder):
 
 
 def test_changes(tmp_path, scan_engine):
-    "The changes between two snapshots of the frame are those of the snapshots."
+    "The changes between two snapshots of the frame equal the changes between the stored snapshots."
     save(tmp_path, VIP, LATER)
     frame = nw.from_native(fg.scan_memberships(tmp_path, engine=scan_engine))
     old, new = (frame.filter(nw.col("taken_at") == nw.lit(s.taken_at)).to_native() for s in (VIP, LATER))
@@ -382,7 +382,7 @@ def test_changes(tmp_path, scan_engine):
 
 
 def test_erasure_during_a_function(tmp_path, scan_engine, home_folder, monkeypatch):
-    "An erasure between two queries of a function raises the same error."
+    "If a customer is erased between two queries of a function, the same error is raised."
     save(tmp_path, VIP, LATER)
     frame = fg.scan_memberships(tmp_path, engine=scan_engine)
     read = engine_memberships.read_memberships
@@ -401,7 +401,7 @@ def test_erasure_during_a_function(tmp_path, scan_engine, home_folder, monkeypat
 
 @pytest.mark.parametrize("n_queries", range(1, 7))
 def test_erasure_after_some_queries(tmp_path, scan_engine, home_folder, monkeypatch, n_queries):
-    "An erasure after each query of a function raises the same error."
+    "If a customer is erased after any query of a function, the same error is raised."
     snapshot = snapshot_of({"vip": ["c-1"], "all": ["c-1", "c-2"]})
     collect = nw.LazyFrame.collect
     calls = []
@@ -462,7 +462,7 @@ def test_erasure_before_reading_into_memory(tmp_path, scan_engine, home_folder, 
 
 
 def test_erased_version_2(tmp_path, scan_engine, home_folder):
-    "An erasure from a snapshot in format version 2 writes the current version, and raises the same error."
+    "An erasure replaces a snapshot in format version 2 by one in the current version, and the same error is raised."
     path = convert_to_version_2(save(tmp_path, VIP)[0])
     frame = fg.scan_memberships(tmp_path, engine=scan_engine)
     fg.erase_customer("c-1", cache=tmp_path)
@@ -474,7 +474,7 @@ def test_erased_version_2(tmp_path, scan_engine, home_folder):
 
 
 def test_erasure_during_the_scan(tmp_path, home_folder, monkeypatch):
-    "An erasure between the listing of the files and the check of their sizes is not visible in the result."
+    "If a customer is erased between listing the files and checking their sizes, the result is complete."
     save(tmp_path, VIP)
     check = manifest.StoredSnapshot.check_size
     calls = []
@@ -493,7 +493,7 @@ def test_erasure_during_the_scan(tmp_path, home_folder, monkeypatch):
 
 
 def test_removed_snapshots(tmp_path, scan_engine):
-    "If a snapshot of a scan was pruned or quarantined, the error states this."
+    "If a snapshot of a scan was pruned or quarantined, the error says so."
     first, _ = save(tmp_path, VIP, LATER)
     frame = fg.scan_memberships(tmp_path, engine=scan_engine)
     first.rename(first.with_name(f".damaged-{first.name}"))
@@ -528,7 +528,7 @@ def test_erasure_of_long_paths(tmp_path, scan_engine, home_folder, host):
 @pytest.mark.parametrize("engine", ["polars", "duckdb"])
 @pytest.mark.parametrize("name", ["second", "[x] *"])
 def test_same_snapshot_in_two_folders(tmp_path, engine, home_folder, name):
-    "The error describes the removed snapshot, and not a snapshot of the same tenant and time in another data folder."
+    "The error names the removed snapshot, not a snapshot of the same tenant and time in another data folder."
     first, second = tmp_path / "first" / name, tmp_path / name
     save(first, VIP)
     removed = save(second, VIP)[0]
@@ -542,7 +542,7 @@ def test_same_snapshot_in_two_folders(tmp_path, engine, home_folder, name):
 
 
 def test_other_errors(tmp_path):
-    "Errors of the engine about other files are not changed."
+    "Errors of the engine about other files are left unchanged."
     path = save(tmp_path, VIP)[0]
     frame = fg.scan_memberships(tmp_path, engine="polars")
     (path / "customers.parquet").write_bytes(b"no parquet file")
@@ -559,7 +559,7 @@ def test_other_errors(tmp_path):
 
 @pytest.mark.parametrize("engine", ["polars", "duckdb"])
 def test_read_columns(tmp_path, engine):
-    "The plan of the engine contains one scan per table, and reads no other columns."
+    "The engine's query plan scans each table once and reads only the required columns."
     save(tmp_path, VIP, LATER, OTHER)
     frame = fg.scan_memberships(tmp_path, engine=engine)
 

@@ -37,7 +37,7 @@ def joined_rows(frame, uploaded):
 
 
 def test_join(lazy_engine):
-    "The uploaded rows can be joined with the frame, after the Arrow table was released, and times stay in UTC."
+    "The frame can be joined with the uploaded rows after the Arrow table was released, and times stay in UTC."
     frame = lazy_engine(FRAME)
     uploaded = upload_table(create_upload(), frame)
     gc.collect()
@@ -67,7 +67,7 @@ def test_two_tables(kind):
 
 
 def test_own_connection(tmp_path):
-    "DuckDB reads the table in the connection of the relation, and does not create anything in the connection."
+    "The table is read in the relation's own DuckDB connection, and nothing is created in it."
     path = tmp_path / "tenants.duckdb"
     with duckdb.connect(path) as connection:
         connection.execute(
