@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.errors import DriftedReadError
+from frgroups.snapshot.verdicts import worst_verdict
 from tests.examples import at_most
 from tests.world import World
 
@@ -83,7 +84,7 @@ def test_edits_between_requests(cover, groups, edits, cap, lists):
     snapshot = load(world, cover=cover)
 
     assert wrongly_consistent(snapshot, world) == []
-    assert snapshot.verdict == ("consistent" if set(snapshot.reads["verdict"]) <= {"consistent"} else "drifted")
+    assert snapshot.verdict == worst_verdict(snapshot.reads["verdict"])
 
 
 @given(
@@ -238,6 +239,27 @@ def test_customer_joined_before_check():
     snapshot = load(world)
 
     assert snapshot.verdict == "consistent" and set(snapshot["a"]) == world.groups["a"]
+
+
+def test_customer_left_before_check():
+    """
+    If the last customer of a longest list leaves before its other end is read, the list can be `unverifiable`.
+
+    The response starts with neither end of the list, and another list with as many rows suggests a maximum.
+    """
+    groups = {"a": PEOPLE[:13], "b": PEOPLE[2:15]}
+    quiet = World(groups, cap=10)
+    load(quiet)
+    world = World(groups, cap=10, edits={quiet.n_requests - 1: [("b", PEOPLE[14])]})
+
+    snapshot = load(world)
+    refreshed = fg.refresh_groups(world, snapshot, ["b"], progress=False)
+
+    assert dict(zip(snapshot.reads["customer_group_uid"], snapshot.reads["verdict"], strict=True)) == {
+        "a": "consistent",
+        "b": "unverifiable",
+    }
+    assert refreshed.verdict == "consistent" and set(refreshed["b"]) == world.groups["b"]
 
 
 @pytest.mark.parametrize(("sorts", "n_checks"), [("honors", 3), ("ignores", 2), ("rejects", 1)])
