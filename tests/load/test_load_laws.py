@@ -18,7 +18,8 @@ GROUPS = ["a", "b", "c", "d"]
 def _quick(no_pause, monkeypatch):
     """Remove the delay between two reads of a list, and use small probes because the lists are short."""
     monkeypatch.setattr("frgroups.load.tenant_reader.PROBE_SIZE", 4)
-    monkeypatch.setattr("frgroups.load.end_check.MIN_SHARED_MAXIMUM", 1)
+    # Lists of one row have no order, so they are never confirmed.
+    monkeypatch.setattr("frgroups.load.end_check.MIN_SHARED_MAXIMUM", 2)
 
 
 def load(world, *, cover=True):
@@ -163,7 +164,7 @@ def test_capped_lists(groups, caps, cap, ignores_size, lists, sorts):
 
     The only exception is a server that returns its totals and its rows up to the same maximum, does not honor the
     sort direction, and does not return the missing customers in other groups. The only groups with as many rows as
-    the incomplete group are then copies of it.
+    the incomplete group are then copies of it, or have one row.
     """
     total_cap, row_cap = caps
     for cover in (True, False):
@@ -191,7 +192,7 @@ def test_capped_lists(groups, caps, cap, ignores_size, lists, sorts):
                 assert lists == "absent" or not missing & known
                 equal = [other for other in verdicts if len(snapshot[other]) == len(snapshot[group])]
                 assert {verdicts[other] for other in equal} == {"consistent"}
-                assert len({tuple(snapshot[other]) for other in equal}) == 1
+                assert len({tuple(snapshot[other]) for other in equal}) == 1 or len(snapshot[group]) == 1
         if sorts == "honors" and len(verdicts) < len(GROUPS):
             assert snapshot.verdict != "consistent" and snapshot.groups_note
 
