@@ -142,7 +142,7 @@ def _check_types(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequenc
 def _check_values(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequence[str], name: str) -> None:
     """Raise InputError if values are missing or if the engine ignores case or accents. One row is collected."""
     nw = import_narwhals()
-    counts = [count_true(nw.col(column).is_null()).alias(f"null_{column}") for column in (*uids, *timestamps)]
+    counts = [(nw.len() - nw.col(column).count()).alias(f"null_{column}") for column in (*uids, *timestamps)]
     counts += [count_true(nw.col(column) == "").alias(f"empty_{column}") for column in uids]
     counts += [_ignores_case_or_accents(column).alias(f"ignores_{column}") for column in uids]
     checked = collect(frame.select(*counts))
@@ -249,9 +249,9 @@ def sort_groups(table: pa.Table) -> tuple[pd.Index, IndexArray]:
 def _ignores_case_or_accents(column: str) -> Expr:
     """Return an expression that is True if the engine treats "a" and "A", or "e" and "é", as equal in a column."""
     nw = import_narwhals()
-    # The letters are appended to a value of the column.
-    # In DuckDB, the result of `concat_str` has the collation of the column, so the comparison uses this collation.
-    text = nw.col(column).min()
+    # The letters are appended to an empty string that has the collation of the column.
+    # The minimum of no values has this collation, and the engine does not need to read the column.
+    text = nw.coalesce(nw.when(nw.lit(False)).then(nw.col(column)).min(), nw.lit(""))
     compared = [
         nw.concat_str(text, nw.lit(first)) == nw.concat_str(text, nw.lit(second)) for first, second in ("aA", "eé")
     ]
