@@ -22,7 +22,7 @@ LABELS = {
     "spark": "PySpark, two threads",
 }
 _MARKERS = dict(zip(LABELS, "osDX^v", strict=True))
-_COSTS = {"cpu": "CPU seconds", "peak_mb": "peak memory, MB"}
+_COSTS = {"cpu": "CPU seconds", "peak_mb": "peak memory, MiB"}
 
 
 def draw_curves(costs: pd.DataFrame, function: str) -> Figure:
