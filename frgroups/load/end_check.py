@@ -65,6 +65,7 @@ class ServerSorting:
 class _Response(Enum):
     LAST_ROWS = auto()  # The page starts with the last row of the list.
     FIRST_ROWS = auto()  # The page starts with the first row, so the server ignores the direction.
+    OTHER_ROWS = auto()  # The page starts with another row. The last rows might have left the list.
     REJECTED = auto()
     INCONCLUSIVE = auto()
 
@@ -80,10 +81,14 @@ class OtherEnd(Generic[Key]):
         Rows in the response that the pages of the list do not contain.
     is_confirmed
         True if the response starts with the last row of the list.
+    might_have_changed
+        True if the response starts with neither the first nor the last row of the list. Either the last rows left the
+        list after it was read, or the server sorts the rows of this request by another key.
     """
 
     omitted: frozenset[Key] = frozenset()
     is_confirmed: bool = False
+    might_have_changed: bool = False
 
     @property
     def problem(self) -> str:
@@ -134,8 +139,8 @@ class EndCheck(Generic[Key]):
             if response is _Response.LAST_ROWS:
                 self.sorting.directions = (direction,)
                 return OtherEnd(is_confirmed=True)
-            if response is _Response.INCONCLUSIVE:
-                return OtherEnd()
+            if response in (_Response.OTHER_ROWS, _Response.INCONCLUSIVE):
+                return OtherEnd(might_have_changed=response is _Response.OTHER_ROWS)
             if response is _Response.REJECTED:
                 break
         self.sorting.directions = ()
@@ -154,7 +159,7 @@ class EndCheck(Generic[Key]):
             return rows, _Response.LAST_ROWS
         if rows[0] == keys[0]:
             return rows, _Response.FIRST_ROWS
-        return rows, _Response.INCONCLUSIVE
+        return rows, _Response.OTHER_ROWS
 
 
 def is_common_maximum(n: int) -> bool:

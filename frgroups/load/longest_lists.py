@@ -7,6 +7,8 @@ does not check shorter lists, and what a response proves.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from frgroups.api.client import Direction
@@ -23,10 +25,11 @@ def check_longest_lists(tenant: TenantReader, earlier: Snapshot | None = None) -
     """
     Request the longest lists of members in the reverse sort order, and change the verdicts of incomplete lists.
 
-    If several groups have the largest number of members, the lists of all these groups are checked. If the list
-    of a group lacks rows, the group is read again, because customers might have joined it. If the second read
-    shows that the server omits rows, the remaining groups that lack rows are not read again. If the server does
-    not support the reverse sort order, several longest lists with different members are evidence of a maximum.
+    If several groups have the largest number of members, the lists of all these groups are checked. If the last
+    customers of a group might have left it before the check, the group is read and checked again. If the list of a
+    group lacks rows, the group is read again, because customers might have joined it. If the second read shows that
+    the server omits rows, the remaining groups that lack rows are not read again. If the server does not support the
+    reverse sort order, several longest lists with different members are evidence of a maximum.
 
     Parameters
     ----------
@@ -37,11 +40,6 @@ def check_longest_lists(tenant: TenantReader, earlier: Snapshot | None = None) -
     """
     earlier_rows = [] if earlier is None else earlier.reads["n_rows"].to_list()
     tenant.sorting.longest = max([0, *earlier_rows, *(read["n_rows"] for read in tenant.reads.values())])
-    to_check = [
-        uid
-        for uid, read in tenant.reads.items()
-        if read["verdict"] == "consistent" and tenant.sorting.is_longest(read["n_rows"])
-    ]
 
     def end_check(uid: str) -> EndCheck[int]:
         return _end_check(tenant, uid)
@@ -50,9 +48,16 @@ def check_longest_lists(tenant: TenantReader, earlier: Snapshot | None = None) -
         return end_check(uid).read_other_end(tenant.known_members(uid).tolist())
 
     other_ends: dict[str, OtherEnd[int]] = {}
+    to_check = _consistent_longest(tenant, tenant.reads)
     # Check one list before all others, because its response shows which sort direction the server supports.
     for uids in (to_check[:1], to_check[1:]):
         other_ends |= tenant.run_for_groups(uids, read_other_end, tenant.request_pool)
+    changed = [uid for uid, other_end in other_ends.items() if other_end.might_have_changed]
+    read_again = tenant.read_by_pages(dict.fromkeys(changed))
+    for uid in changed:
+        del other_ends[uid]
+    to_check = _consistent_longest(tenant, read_again)
+    other_ends |= tenant.run_for_groups(to_check, read_other_end, tenant.request_pool)
     shared_maximum = shared_maximum_note(tenant.sorting.longest, _count_longest_lists(tenant, earlier))
     omits_rows = False
     for uid, other_end in other_ends.items():
@@ -73,14 +78,8 @@ def doubt_equal_lists(tenant: TenantReader, earlier: Snapshot | None = None) -> 
     Change the verdict of each `consistent` list that has the same number of rows as an incomplete list.
 
     If a server returns at most N rows of a list, all of its lists with exactly N rows might be incomplete.
-    Incomplete lists of an earlier load are considered, too, if their groups were not read again.
-
-    Parameters
-    ----------
-    tenant
-        State of the load. All groups have been read or inferred.
-    earlier
-        Snapshot of an earlier load that also read other groups.
+    Incomplete lists of an earlier load are considered, too, if their groups were not read again. See
+    `check_longest_lists` for the parameters.
     """
     incomplete = {read["n_rows"]: uid for uid, read in tenant.reads.items() if states_missing_rows(read["note"])}
     if earlier is not None:
@@ -91,6 +90,15 @@ def doubt_equal_lists(tenant: TenantReader, earlier: Snapshot | None = None) -> 
         n_rows = read["n_rows"]
         if read["verdict"] == "consistent" and n_rows in incomplete:
             tenant.doubt_group(uid, equal_list_note(n_rows, incomplete[n_rows]))
+
+
+def _consistent_longest(tenant: TenantReader, uids: Iterable[str]) -> list[str]:
+    """Return the given groups whose lists are consistent and have the largest number of rows."""
+    return [
+        uid
+        for uid in uids
+        if tenant.reads[uid]["verdict"] == "consistent" and tenant.sorting.is_longest(tenant.reads[uid]["n_rows"])
+    ]
 
 
 def _count_longest_lists(tenant: TenantReader, earlier: Snapshot | None) -> int:
