@@ -53,20 +53,20 @@ def check_longest_lists(tenant: TenantReader, earlier: Snapshot | None = None) -
     for uids in (to_check[:1], to_check[1:]):
         other_ends |= tenant.run_for_groups(uids, read_other_end, tenant.request_pool)
     changed = [uid for uid, other_end in other_ends.items() if other_end.might_have_changed]
-    read_again = tenant.read_by_pages(dict.fromkeys(changed))
+    tenant.read_by_pages(dict.fromkeys(changed))
     for uid in changed:
         del other_ends[uid]
-    to_check = _consistent_longest(tenant, read_again)
+    # Groups that were deleted in the meantime are no longer in `tenant.reads`.
+    to_check = _consistent_longest(tenant, [uid for uid in changed if uid in tenant.reads])
     other_ends |= tenant.run_for_groups(to_check, read_other_end, tenant.request_pool)
     shared_maximum = shared_maximum_note(tenant.sorting.longest, _count_longest_lists(tenant, earlier))
     omits_rows = False
     for uid, other_end in other_ends.items():
         n_rows = tenant.reads[uid]["n_rows"]
         if other_end.problem and not omits_rows:
-            for listing in tenant.read_by_pages({uid: None}, end_check).values():
-                omits_rows = listing.is_incomplete
-                if omits_rows:
-                    tenant.doubt_group(uid, listing.note)
+            omits_rows = bool(tenant.read_by_pages({uid: None}, end_check))
+            if omits_rows:
+                tenant.doubt_group(uid, tenant.reads[uid]["note"])
         elif other_end.problem:
             tenant.doubt_group(uid, other_end.problem)
         elif not other_end.is_confirmed:

@@ -162,11 +162,9 @@ class TenantReader:
 
     def read_by_pages(
         self, first_pages: Mapping[str, PageRows[int] | None], end_check: EndCheckOfGroup | None = None
-    ) -> dict[str, Listing[int]]:
+    ) -> list[str]:
         """
-        Read all pages of the given groups, store their members, and return the results of reading.
-
-        Groups that were deleted during the load are omitted from the result.
+        Read all pages of the given groups, and return the uids of the groups whose lists are incomplete.
 
         Parameters
         ----------
@@ -174,17 +172,18 @@ class TenantReader:
             First page of each group, so that this page is not requested again. If a value is None, the first page of
             the group is requested.
         end_check
-            Function that returns the check for omitted rows of a group.
+            Function that returns the check for omitted rows of a group. If it is None, the result is empty.
         """
 
         def read(uid: str) -> Listing[int]:
             return self._read_listing(uid, first_pages[uid], end_check(uid) if end_check else None)
 
-        listings = {}
+        incomplete = []
         for uid, listing in self.run_for_groups(first_pages, read, self.group_pool):
             self._store_pages(uid, listing)
-            listings[uid] = listing
-        return listings
+            if listing.is_incomplete:
+                incomplete.append(uid)
+        return incomplete
 
     def _store_pages(self, uid: str, listing: Listing[int]) -> None:
         self.inferred.pop(uid, None)
