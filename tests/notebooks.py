@@ -1,16 +1,15 @@
-"""Run all notebooks and store their outputs. The command is `make notebooks-run`."""
+"""
+Run all notebooks and store their outputs. The command is `make notebooks-run`.
+
+nbformat and nbclient are imported in functions, because the imports take seconds and most test processes do not need
+these packages.
+"""
 
 import os
 import re
 import sys
 import tempfile
 from pathlib import Path
-
-import lazy_loader
-from nbclient import NotebookClient
-
-# The import takes seconds, so it is delayed until a test needs the package.
-nbformat = lazy_loader.load("nbformat")
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -21,9 +20,32 @@ def notebooks():
     return sorted(FOLDER.glob("*.ipynb"))
 
 
+def read_notebook(path):
+    """Return a notebook as an nbformat object."""
+    import nbformat
+
+    return nbformat.read(path, as_version=4)
+
+
+def notebook_of(*cells):
+    """Return a notebook with the given code cells."""
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    return new_notebook(cells=list(map(new_code_cell, cells)))
+
+
+def write_notebook(book, path):
+    """Write a notebook to a file."""
+    import nbformat
+
+    nbformat.write(book, path)
+
+
 def run(path, home):
     """Run a notebook with the given data folder, and return it with new outputs."""
-    book = nbformat.read(path, as_version=4)
+    from nbclient import NotebookClient
+
+    book = read_notebook(path)
     variables = {"FRGROUPS_HOME": str(home), "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     before = {name: os.environ.get(name) for name in variables}
     os.environ |= variables
@@ -80,7 +102,7 @@ def main():
     """Run all notebooks and write the new outputs to the notebook files."""
     for path in notebooks():
         with tempfile.TemporaryDirectory() as home:
-            nbformat.write(run(path, Path(home)), path)
+            write_notebook(run(path, Path(home)), path)
         sys.stderr.write(f"ran {path.name}\n")
 
 

@@ -3,13 +3,9 @@
 import re
 from difflib import unified_diff
 
-import lazy_loader
 import pytest
 
-from tests.notebooks import WIDGET, notebooks, run, text_of
-
-# The import takes seconds, so it is delayed until a test needs the package.
-nbformat = lazy_loader.load("nbformat")
+from tests.notebooks import WIDGET, notebooks, read_notebook, run, text_of
 
 # Methods and options that format a table for display.
 FORMATS = re.compile(r"\.(style|round|head|tail|to_string|to_html|format)\b|set_option|pd\.options")
@@ -38,7 +34,7 @@ def code_of(book):
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_tables(path):
     "Notebooks display tables with `fg.show`, without their own formats or selections of rows."
-    book = nbformat.read(path, as_version=4)
+    book = read_notebook(path)
     outputs = [output.get("data", {}) for cell in book.cells for output in cell.get("outputs", ())]
 
     assert [line for code in code_of(book) for line in code.splitlines() if FORMATS.search(line)] == []
@@ -49,7 +45,7 @@ def test_tables(path):
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_first_and_last_cell(path):
     "A notebook starts with what the reader learns, and ends with links to other notebooks that exist."
-    book = nbformat.read(path, as_version=4)
+    book = read_notebook(path)
 
     assert re.match(r"# .*\byou learn\b", book.cells[0].source, re.DOTALL)
     links = re.findall(r"\]\(([^)]+)\)", book.cells[-1].source)
@@ -60,7 +56,7 @@ def test_first_and_last_cell(path):
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_outputs(path, tmp_path):
     "Each notebook runs without an error and produces the committed outputs, which `make notebooks-run` updates."
-    committed = nbformat.read(path, as_version=4)
+    committed = read_notebook(path)
 
     current = run(path, tmp_path)
 
@@ -70,7 +66,7 @@ def test_outputs(path, tmp_path):
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_outputs_contain_no_personal_data(path):
     "The committed notebook outputs contain no local paths, email addresses, tokens, or text from stderr."
-    book = nbformat.read(path, as_version=4)
+    book = read_notebook(path)
     text = text_of(book)
     streams = [out for cell in book.cells for out in cell.get("outputs", ()) if out.output_type == "stream"]
 
@@ -83,7 +79,7 @@ def test_outputs_contain_no_personal_data(path):
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_progress_bars(path):
     "The notebooks show progress bars, but their committed outputs contain no widgets and no text of a progress bar."
-    book = nbformat.read(path, as_version=4)
+    book = read_notebook(path)
     outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
 
     assert not any("progress=" in cell.source for cell in book.cells)

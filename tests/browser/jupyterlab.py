@@ -7,15 +7,12 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
-import lazy_loader
-
 from tests import chromium
-
-# The import takes seconds, so it is delayed until a test needs the package.
-nbformat = lazy_loader.load("nbformat")
+from tests.notebooks import write_notebook
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 # Seconds that JupyterLab may need to start, and that a notebook may need to run.
@@ -158,7 +155,7 @@ def opened(source, home, theme):
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
         (folder / "root").mkdir()
-        nbformat.write(without_outputs(source), folder / "root" / "notebook.ipynb")
+        write_notebook(without_outputs(source), folder / "root" / "notebook.ipynb")
         write_settings(folder / "settings", theme)
         with server(folder, home) as url, chromium.opened(width=WIDTH, height=HEIGHT) as page:
             page.visit(url)
@@ -169,7 +166,7 @@ def opened(source, home, theme):
 
 def without_outputs(source):
     """Return a copy of a notebook without outputs and execution numbers."""
-    copy = nbformat.from_dict(source)
+    copy = deepcopy(source)
     # JupyterLab asks for a kernel if the notebook does not name one.
     copy.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     for cell in copy.cells:

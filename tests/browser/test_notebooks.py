@@ -5,17 +5,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import lazy_loader
 import pytest
 
 import frgroups as fg
 from tests import chromium
 from tests.browser import jupyterlab
-from tests.notebooks import FOLDER
+from tests.notebooks import FOLDER, notebook_of, read_notebook
 from tests.page_checks import NEEDS_CHROMIUM, approved, save_picture, serious_violations
-
-# The import takes seconds, so it is delayed until a test needs the package.
-nbformat = lazy_loader.load("nbformat")
 
 pytestmark = [pytest.mark.browser, NEEDS_CHROMIUM]
 
@@ -62,7 +58,7 @@ class Run:
 def run(request):
     """Run a notebook in JupyterLab. In the notebook about reviews, the plan is approved on the review page."""
     name, theme = request.param
-    source = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    source = read_notebook(FOLDER / f"{name}.ipynb")
     if name == REVIEWED:
         (cell,) = [cell for cell in source.cells if APPROVAL_CALL in cell.source]
         cell.source = READ_APPROVAL
@@ -160,14 +156,9 @@ def test_approvals(run):
 
 def test_failures_are_found(tmp_path):
     "An error, an output on stderr, a cell that did not run, and a DataFrame are found in the page."
-    source = nbformat.v4.new_notebook()
-    for code in [
-        "import sys; print('late', file=sys.stderr)",
-        "import pandas as pd; pd.DataFrame({'n': [1]})",
-        "1 / 0",
-    ]:
-        source.cells.append(nbformat.v4.new_code_cell(code))
-    source.cells.append(nbformat.v4.new_code_cell("2"))
+    source = notebook_of(
+        "import sys; print('late', file=sys.stderr)", "import pandas as pd; pd.DataFrame({'n': [1]})", "1 / 0", "2"
+    )
 
     with jupyterlab.opened(source, tmp_path, "light") as notebook:
         notebook.run_all()

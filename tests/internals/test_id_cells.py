@@ -1,6 +1,5 @@
 """Tests for cleaning id cells and for detecting damaged ids."""
 
-import sys
 import unicodedata
 from pathlib import Path
 
@@ -18,12 +17,9 @@ from frgroups.internals.id_cells import (
     reject_notes,
 )
 from frgroups.internals.workbooks import NonTextCell
+from tests.examples import characters_in
 
-INVISIBLE = [
-    chr(code)
-    for code in range(sys.maxunicode + 1)
-    if unicodedata.category(chr(code)) in ("Cf", "Cc", "Zs", "Zl", "Zp")
-]
+INVISIBLE = characters_in("Cf", "Cc", "Zs", "Zl", "Zp")
 
 # Error values of Excel in 16 languages, and error values of LibreOffice and Google Sheets.
 ERRORS = [

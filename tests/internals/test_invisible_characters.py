@@ -3,8 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
-import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -19,9 +17,10 @@ from frgroups.errors import FrgroupsError, escape_invisible
 from frgroups.internals.formatting import escape_lines
 from frgroups.internals.html import Card
 from frgroups.plan.finding import Finding
+from tests.examples import characters_in
 
 CATEGORIES = ("Cc", "Cf", "Zl", "Zp")
-INVISIBLE = [chr(n) for n in range(sys.maxunicode + 1) if unicodedata.category(chr(n)) in CATEGORIES]
+INVISIBLE = characters_in(*CATEGORIES)
 INVISIBLE_SET = {*INVISIBLE} - {"\n"}
 # Some of these texts contain zero-width joiners that change the visible text.
 VISIBLE = ["Łódź", "a\u00a0b", "👨‍👩‍👧", "❤️‍🔥", "می‌خواهم", "क्‍ष", r"already \u202e escaped"]
@@ -44,12 +43,11 @@ def snapshot():
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_escape_invisible(category):
     "Each invisible character is replaced with its code point. A second call does not change the result."
-    for character in INVISIBLE:
-        if unicodedata.category(character) == category:
-            text = escape_invisible(f"VIP{character}piv")
-            assert is_clean(text) and "\n" not in text
-            assert text.encode().decode("unicode_escape") == f"VIP{character}piv"
-            assert escape_invisible(text) == text
+    for character in characters_in(category):
+        text = escape_invisible(f"VIP{character}piv")
+        assert is_clean(text) and "\n" not in text
+        assert text.encode().decode("unicode_escape") == f"VIP{character}piv"
+        assert escape_invisible(text) == text
 
 
 @pytest.mark.parametrize("text", VISIBLE)

@@ -13,15 +13,15 @@ from frgroups.internals.similar_text import (
     describe_difference,
     differs_in_case,
 )
-from tests.examples import at_most
+from tests.examples import at_most, characters_in
 
 CYRILLIC = dict(zip("ABEKMHOPCTXaeopcxyi", "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425"
                     "\u0430\u0435\u043e\u0440\u0441\u0445\u0443\u0456", strict=True))  # fmt: skip
 GREEK = dict(zip("ABEZHIKMNOPTYXov", "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5"
                  "\u03a7\u03bf\u03bd", strict=True))  # fmt: skip
 # Characters that a reader does not see, or sees as a space.
-INVISIBLE = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cf"]
-SPACES = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Zs"]
+INVISIBLE = characters_in("Cf")
+SPACES = characters_in("Zs")
 
 
 def looks_like(text, other):

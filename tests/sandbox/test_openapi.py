@@ -11,13 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import lazy_loader
 import pytest
 
 from frgroups.sandbox.sandbox import Sandbox
-
-# The import takes seconds, so it is delayed until a test needs the package.
-jsonschema = lazy_loader.load("jsonschema")
 
 PUBLISHED = json.loads((Path(__file__).parents[1] / "published_contract.json").read_text(encoding="utf-8"))
 
@@ -46,6 +42,9 @@ def published_schema(method: str, path: str, status: int) -> dict[str, Any] | No
 
 def validation_errors(body: Any, schema: dict[str, Any]) -> list[str]:
     """Return the validation errors of a response body."""
+    # The import takes seconds, so it is delayed until a test needs the package.
+    import jsonschema
+
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
     validator = jsonschema.Draft202012Validator(schema, format_checker=checker)
     return [error.message for error in validator.iter_errors(body)]

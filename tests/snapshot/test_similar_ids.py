@@ -19,6 +19,7 @@ from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.id_resolution import describe_ambiguous_ids, detect_id_type, resolve_customers
 from frgroups.snapshot.similar_ids import check_similar_ids, find_similar_ids, similarity_keys
+from tests.examples import characters_in
 
 
 def snapshot_of(customers):
@@ -174,7 +175,7 @@ def test_letters_of_other_scripts():
 def test_invisible_characters_and_apostrophes():
     "Ids and names ignore the same invisible characters and apostrophes, which are also rejected in lists."
     known = pd.DataFrame({"customer_uid": ["c-2"]})
-    formats = {chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in ("Cf", "Zs", "Cc")} - {" "}
+    formats = {*characters_in("Cf", "Zs", "Cc")} - {" "}
     invisible = [f"c{character}-2" for character in similar_text.BLANK_CHARACTERS | formats]
     quoted = [f"{character}c-2" for character in similar_text.APOSTROPHES]
 
