@@ -5,7 +5,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow test-browser test-engines test-httpx2 test-versions test-lowest test-sdist lint docs
+.PHONY: demo test test-slow test-browser java test-engines test-httpx2 test-versions test-lowest test-sdist lint docs
 .PHONY: bench bench-engines notebooks notebooks-run wheel sdist clean
 
 demo: .venv/sandbox.done
@@ -27,9 +27,15 @@ test-slow: .venv/dev.done
 test-browser: .venv/dev.done docs/_build/html/index.html
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/browser
 
+# Install a Java runtime for Spark if none is found.
+java:
+	@command -v java >/dev/null || (apt-get update -qq && \
+	apt-get install -y -qq --no-install-recommends default-jre-headless) || \
+	{ echo "No Java runtime was found or could be installed. Install Java 17 or newer."; exit 1; }
+
 # The tests of the query engines on Spark: one process with two threads, a cluster with two executors, and Spark Connect.
-# They need a Java runtime, and no network except the loopback interface.
-test-engines: .venv/spark.done
+# They need no network except the loopback interface.
+test-engines: java .venv/spark.done
 	@for master in "local[2]" "local-cluster[2,1,1024]" connect; do \
 	echo "Spark: $$master"; SPARK_LOCAL_IP=127.0.0.1 FRGROUPS_TEST_SPARK="$$master" \
 	$(BIN)/python -m pytest -m spark tests/engines || exit 1; done
