@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from frgroups.internals.counts import is_small
 from frgroups.internals.typing import BoolArray, IntArray
 from frgroups.internals.validation import check_number
 
@@ -28,18 +29,6 @@ class OmittedValues(NamedTuple):
 
 
 NO_OMITTED_VALUES = OmittedValues()
-
-
-def is_small(n: Any, min_count: int) -> Any:
-    """
-    Return True for counts from 1 to `min_count` - 1. A count of zero is not considered small.
-
-    Examples
-    --------
-    >>> [bool(is_small(n, 5)) for n in (0, 1, 4, 5)]
-    [False, True, True, False]
-    """
-    return (n > 0) & (n < min_count)
 
 
 def suppressed_rows(

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.consent import CHANNEL_NAMES, Channel, check_channel, reach_channels
-from frgroups.analysis.disclosure_control import check_min_count, is_small
+from frgroups.analysis.disclosure_control import check_min_count
 from frgroups.analysis.group_expressions import expression_mask
 from frgroups.analysis.set_cover import greedy_cover
+from frgroups.internals.counts import is_small
 from frgroups.internals.typing import BoolArray, IntArray
 from frgroups.internals.validation import as_list, check_choice, check_share, check_type
 from frgroups.snapshot.membership_matrix import MembershipMatrix

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.analysis.disclosure_control import is_small
 from frgroups.analysis.suggested_plans import limits_to_empty
 from frgroups.analysis.table_rows import iter_rows
+from frgroups.internals.counts import is_small
 from frgroups.internals.formatting import agree
 from frgroups.report.content import ReportedFinding
 

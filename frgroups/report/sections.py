@@ -14,7 +14,7 @@ from frgroups.analysis.campaigns import campaign_reach
 from frgroups.analysis.changes import group_changes, membership_changes
 from frgroups.analysis.clusters import leaf_order
 from frgroups.analysis.describe import describe
-from frgroups.analysis.disclosure_control import is_small, suppress_counts
+from frgroups.analysis.disclosure_control import suppress_counts
 from frgroups.analysis.duplicates import duplicate_groups
 from frgroups.analysis.health import SEVERITIES, health_report
 from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
@@ -29,6 +29,7 @@ from frgroups.analysis.table_rows import (
 from frgroups.errors import InputError
 from frgroups.history.size_history import size_history
 from frgroups.internals.column_formats import MISSING
+from frgroups.internals.counts import is_small
 from frgroups.internals.formatting import agree, format_day_span, format_list, format_percentage, pluralize
 from frgroups.plot.axes import select_largest
 from frgroups.report.charts import MAX_ROWS, Chart, draw_chart, height_of_rows
