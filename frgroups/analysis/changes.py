@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from frgroups.analysis.snapshot_comparison import Side, SnapshotComparison, group_verdicts
-from frgroups.engines.changes import are_engine_frames, changed_memberships, count_changes
+from frgroups.engines.changes import changed_memberships, count_changes, should_compare_in_engine
 from frgroups.internals.typing import BoolArray, IntArray, StringArray
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -70,7 +70,7 @@ def membership_changes(old: Any, new: Any) -> Any:
     0                vip          c-1    left       False
     1                vip          c-3  joined        True
     """
-    if are_engine_frames(old, new):
+    if should_compare_in_engine(old, new):
         return changed_memberships(old, new)
     comparison = SnapshotComparison.from_data(old, new)
     differences = _Differences.from_comparison(comparison)
@@ -117,7 +117,8 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the snapshots belong to different tenants or hosts, or `old` was taken after `new`.
+        If the snapshots belong to different tenants or hosts, or `old` was taken after `new`, or if the tables are
+        frames of different query engines.
 
     Examples
     --------
@@ -170,7 +171,7 @@ class _ChangeCounts:
     @classmethod
     def from_data(cls, old: Any, new: Any) -> Self:
         """Count the changes between two snapshots or tables. Frames of a query engine are compared in the engine."""
-        if not are_engine_frames(old, new):
+        if not should_compare_in_engine(old, new):
             return cls.from_comparison(SnapshotComparison.from_data(old, new))
         uids, n_old, n_joined, n_left, n_new = count_changes(old, new)
         status = np.where(n_old == 0, "new", np.where(n_new == 0, "deleted", "kept"))

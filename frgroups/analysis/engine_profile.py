@@ -31,14 +31,14 @@ from frgroups.engines.frames import (
     read_memberships,
     strings,
 )
-from frgroups.engines.removed_snapshots import removed_snapshots_explained
+from frgroups.engines.removed_snapshots import explain_removed_snapshots
 from frgroups.internals.validation import wrong_type
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 _NUMBER_LABELS = (NUMBER, MISSING)
 
 
-@removed_snapshots_explained()
+@explain_removed_snapshots()
 def count_profile(
     memberships: Any, group: Any, versus: Any, attributes: Any, *, min_count: int, top: int | None
 ) -> tuple[list[AttributeCounts], SideSizes]:

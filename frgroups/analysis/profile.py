@@ -116,7 +116,8 @@ def group_profile(
 
         Values are NaN if a denominator is 0, or if a numeric attribute has no variance. If `snapshot` is a frame, the
         counts are equal to those in memory, and means and medians normally have a relative error of at most 1e-12. In
-        a frame, a timestamp is converted to the number of days until the latest timestamp of the attribute.
+        a frame, a timestamp is converted to the number of days until the latest timestamp of the attribute
+        among the customers in the frame of memberships.
 
     Raises
     ------

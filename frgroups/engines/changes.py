@@ -19,7 +19,7 @@ from frgroups.engines.frames import (
     read_memberships,
     sort_groups,
 )
-from frgroups.engines.removed_snapshots import removed_snapshots_explained
+from frgroups.engines.removed_snapshots import explain_removed_snapshots
 from frgroups.internals.typing import IntArray
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class ChangeCounts(NamedTuple):
     n_new: IntArray
 
 
-def are_engine_frames(old: Any, new: Any) -> bool:
+def should_compare_in_engine(old: Any, new: Any) -> bool:
     """
     Return True if both arguments are frames of a query engine.
 
@@ -44,7 +44,7 @@ def are_engine_frames(old: Any, new: Any) -> bool:
 
     Examples
     --------
-    >>> are_engine_frames(sample_snapshot(), sample_snapshot())
+    >>> should_compare_in_engine(sample_snapshot(), sample_snapshot())
     False
     """
     if not (is_engine_frame(old) and is_engine_frame(new)):
@@ -53,7 +53,7 @@ def are_engine_frames(old: Any, new: Any) -> bool:
     return True
 
 
-@removed_snapshots_explained()
+@explain_removed_snapshots()
 def changed_memberships(old: Any, new: Any) -> Any:
     """
     Return the memberships that are in only one of two frames, as a frame of the same engine.
@@ -76,7 +76,7 @@ def changed_memberships(old: Any, new: Any) -> Any:
     )
 
 
-@removed_snapshots_explained()
+@explain_removed_snapshots()
 def count_changes(old: Any, new: Any) -> ChangeCounts:
     """Count the customers who joined and left each group between two frames. One row per group is collected."""
     nw = import_narwhals()

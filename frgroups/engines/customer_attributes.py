@@ -17,6 +17,7 @@ from frgroups.engines.frames import (
     CUSTOMER,
     GROUP,
     as_narwhals,
+    check_exact,
     collect,
     count_true,
     import_narwhals,
@@ -26,6 +27,7 @@ from frgroups.engines.frames import (
 )
 from frgroups.engines.upload import upload_table
 from frgroups.errors import InputError
+from frgroups.internals.counts import is_small
 from frgroups.internals.typing import IntArray
 
 if TYPE_CHECKING:
@@ -66,8 +68,8 @@ class SideCounts(NamedTuple):
     n_matched
         The number of customers who have a row of attributes.
     latest
-        The latest value of each timestamp column, in microseconds since 1970. The keys are the aliases of the
-        columns.
+        The latest value of each timestamp column among all customers in the frame of memberships, in microseconds
+        since 1970. The keys are the aliases of the columns.
     """
 
     n_in: int
@@ -131,7 +133,8 @@ def read_attributes(data: Any, name: str, numeric_categories: Collection[str]) -
     Raises
     ------
     InputError
-        If customer_uid does not exist or is not valid, or the type or the name of another column is not supported.
+        If customer_uid does not exist or is not valid, if the type or the name of another column is not supported, or
+        if the engine treats different values of a column as equal, for example because of a collation.
     """
     nw = import_narwhals()
     read_columns(data, [CUSTOMER], name)
@@ -147,6 +150,8 @@ def read_attributes(data: Any, name: str, numeric_categories: Collection[str]) -
         .agg(nw.len().alias("n_rows"))
         .select(nw.col("n_rows").sum(), nw.len().alias("n_customers"))
     )
+    texts = [column.name for column in columns if schema[column.name] == nw.String]
+    check_exact(frame, texts, name)
     values = [
         _as_value(nw.col(column.name), column.kind, frame.implementation).alias(column.alias) for column in columns
     ]
@@ -250,8 +255,8 @@ class ComparedCustomers:
 
         The keys of the result are the aliases of the columns. Each value contains the statistics of the customers in
         the group, of the other customers in the reference, and of all these customers. Durations are in days. A
-        timestamp is converted to the number of days until the latest timestamp of the attribute, which `latest`
-        contains.
+        timestamp is converted to the number of days until the latest timestamp of the attribute. See `latest` in
+        `SideCounts`.
         """
         nw = self._nw
         aliases = [column.alias for column in self._columns if column.kind not in ("category", "flag")]
@@ -295,7 +300,7 @@ class ComparedCustomers:
         values = [nw.when(nw.col("attribute") == n).then(nw.col(alias)) for n, alias in enumerate(aliases)]
         value = nw.coalesce(*values)
         label = nw.when(value != "").then(value).otherwise(nw.lit(missing)).alias("label")
-        is_small = _is_small("n_in", min_count) | _is_small("n_others", min_count)
+        has_small_count = is_small(nw.col("n_in"), min_count) | is_small(nw.col("n_others"), min_count)
         order = ["is_small", "minus_n", "label"]
         return (
             self._both_sides()
@@ -306,7 +311,7 @@ class ComparedCustomers:
             .agg(nw.col(_IS_IN).sum().alias("n_in"), (1 - nw.col(_IS_IN)).sum().alias("n_others"))
             .with_columns(
                 nw.lit(1).alias("one"),
-                nw.when(is_small).then(1).otherwise(0).alias("is_small"),
+                nw.when(has_small_count).then(1).otherwise(0).alias("is_small"),
                 (-nw.col("n_in") - nw.col("n_others")).alias("minus_n"),
             )
             .with_columns(
@@ -393,12 +398,6 @@ def _has_group(group_uid: str) -> Expr:
     nw = import_narwhals()
     is_member: Expr = nw.when(nw.col(GROUP) == group_uid).then(1).otherwise(0)
     return is_member
-
-
-def _is_small(column: str, min_count: int) -> Expr:
-    nw = import_narwhals()
-    condition: Expr = (nw.col(column) > 0) & (nw.col(column) < min_count)
-    return condition
 
 
 def _read_statistics(row: pa.Table, prefix: str) -> NumberStatistics:

@@ -9,32 +9,36 @@ passes such a frame.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from frgroups.engines.removed_snapshots import removed_snapshots_explained
+from frgroups.engines.removed_snapshots import explain_removed_snapshots
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.typing import IndexArray, IntArray
 from frgroups.internals.validation import check_columns
 from frgroups.snapshot.membership_matrix import check_no_missing_uids, check_uids
+from frgroups.snapshot.several_snapshots import SNAPSHOT_COLUMNS, several_snapshots
 
 if TYPE_CHECKING:
     from narwhals.stable.v2 import Expr, LazyFrame
 
 TENANT, TAKEN_AT, GROUP, CUSTOMER = "tenant_uid", "taken_at", "customer_group_uid", "customer_uid"
 
-# The class name and the package of each supported type of frame.
+# The class name and the package of each supported type of frame, in addition to Narwhals frames.
 _FRAMES = {
     ("DuckDBPyRelation", "duckdb"),
     ("LazyFrame", "polars"),
     ("DataFrame", "pyspark.sql"),
-    ("LazyFrame", "narwhals"),
     ("Table", "ibis"),
 }
+# Pairs of different texts that some collations treat as equal, because they ignore case, accents, or punctuation.
+_DIFFERENT_TEXTS = (("a", "A"), ("e", "é"), ("a-b", "ab"), ("a_b", "ab"))
 
 
 def is_engine_frame(data: Any) -> bool:
@@ -49,6 +53,9 @@ def is_engine_frame(data: Any) -> bool:
     >>> is_engine_frame(sample_snapshot()), is_engine_frame(sample_snapshot().memberships)
     (False, False)
     """
+    if is_instance_of(data, "LazyFrame", "narwhals"):
+        # The method `lazy` of a table in memory also returns a LazyFrame, but no query engine evaluates it.
+        return is_instance_of(as_narwhals(data), "LazyFrame", "narwhals")
     return any(is_instance_of(data, name, package) for name, package in _FRAMES)
 
 
@@ -81,13 +88,17 @@ def read_memberships(data: Any, name: str = "memberships") -> LazyFrame[Any]:
     """
     Return the group uids and the customer uids in a frame of a query engine as a Narwhals LazyFrame.
 
-    The uids are checked as in `read_columns`. To check them, the engine evaluates the frame once. Repeated
-    memberships are not removed. `name` is the name of the argument that contains the frame, for error messages.
+    The uids are checked as in `read_columns`. To check them, the engine evaluates the frame once. If the frame has a
+    column tenant_uid or taken_at, the engine evaluates it again to check that it contains one snapshot of each group.
+    Repeated memberships are not removed. `name` is the name of the argument that contains the frame, for error
+    messages.
     """
-    return read_columns(data, [GROUP, CUSTOMER], name)
+    memberships = read_columns(data, [GROUP, CUSTOMER], name)
+    check_one_snapshot_of_frame(as_narwhals(data), name)
+    return memberships
 
 
-@removed_snapshots_explained()
+@explain_removed_snapshots()
 def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Sequence[str] = ()) -> LazyFrame[Any]:
     """
     Return the given columns of a frame of a query engine as a Narwhals LazyFrame.
@@ -108,8 +119,8 @@ def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Seque
     Raises
     ------
     InputError
-        If a column does not exist, has another type, or has missing values, or if the engine ignores case or accents
-        when it compares uids, for example because of a collation.
+        If a column does not exist, has another type, or has missing values, or if the engine treats different uids as
+        equal, for example because of a collation.
     """
     nw = import_narwhals()
     frame = as_narwhals(data)
@@ -140,20 +151,17 @@ def _check_types(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequenc
 
 
 def _check_values(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequence[str], name: str) -> None:
-    """Raise InputError if values are missing or if the engine ignores case or accents. One row is collected."""
+    """Raise InputError if values are missing or if the engine treats different uids as equal. Collect one row."""
     nw = import_narwhals()
     counts = [(nw.len() - nw.col(column).count()).alias(f"null_{column}") for column in (*uids, *timestamps)]
     counts += [count_true(nw.col(column) == "").alias(f"empty_{column}") for column in uids]
-    counts += [_ignores_case_or_accents(column).alias(f"ignores_{column}") for column in uids]
+    counts += [_is_inexact(column).alias(f"inexact_{column}") for column in uids]
     checked = collect(frame.select(*counts))
     for column in uids:
         n_null, n_empty = (int(integers(checked, f"{kind}_{column}")[0]) for kind in ("null", "empty"))
         check_no_missing_uids(n_null or n_empty, column, name)
-        if checked[f"ignores_{column}"][0].as_py():
-            raise InputError(
-                f"The query engine ignores case or accents when it compares values of the column {column!r} of "
-                f"`{name}`, but uids are compared exactly. Use a binary collation."
-            )
+        if checked[f"inexact_{column}"][0].as_py():
+            raise _inexact_column(column, name)
     for column in timestamps:
         n_null = int(integers(checked, f"null_{column}")[0])
         if n_null:
@@ -161,6 +169,36 @@ def _check_values(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequen
                 f"The column {column!r} of `{name}` has {pluralize(n_null, 'row')} without a timestamp.",
                 hint="Remove these rows in the query engine.",
             )
+
+
+@explain_removed_snapshots()
+def check_exact(frame: LazyFrame[Any], columns: Sequence[str], name: str) -> None:
+    """Raise InputError if the engine treats different values of a text column as equal. No rows are read."""
+    if columns:
+        checked = collect(frame.head(0).select(_is_inexact(column).alias(column) for column in columns))
+        for column in columns:
+            if checked[column][0].as_py():
+                raise _inexact_column(column, name)
+
+
+@explain_removed_snapshots()
+def check_one_snapshot_of_frame(frame: LazyFrame[Any], name: str) -> None:
+    """Raise InputError if a frame contains several snapshots of a group. See `check_one_snapshot`."""
+    nw = import_narwhals()
+    schema = frame.collect_schema()
+    columns = [column for column in SNAPSHOT_COLUMNS if schema.get(column) in (nw.String, nw.Datetime, nw.Date)]
+    if not columns:
+        return
+    ranges = frame.group_by(GROUP).agg(
+        *(nw.col(column).min().alias(f"first_{column}") for column in columns),
+        *(nw.col(column).max().alias(f"last_{column}") for column in columns),
+    )
+    differs = [nw.col(f"first_{column}") != nw.col(f"last_{column}") for column in columns]
+    for row in collect(ranges.filter(reduce(or_, differs)).sort(GROUP).head(1)).to_pylist():
+        for column in columns:
+            first, last = row[f"first_{column}"], row[f"last_{column}"]
+            if first != last:
+                raise several_snapshots(name, column, row[GROUP], first, last)
 
 
 def as_narwhals(data: Any) -> LazyFrame[Any]:
@@ -172,14 +210,31 @@ def as_narwhals(data: Any) -> LazyFrame[Any]:
     return frame
 
 
+@explain_removed_snapshots()
 def check_same_engine(first: Any, second: Any, names: tuple[str, str]) -> None:
-    """Raise InputError if two frames belong to different query engines. `names` are the names of the arguments."""
-    if as_narwhals(first).implementation != as_narwhals(second).implementation:
+    """
+    Raise InputError if two frames belong to different query engines or to different DuckDB connections.
+
+    `names` are the names of the arguments.
+    """
+    nw = import_narwhals()
+    frames = [as_narwhals(data) for data in (first, second)]
+    if frames[0].implementation != frames[1].implementation:
         raise InputError(
             f"`{names[0]}` and `{names[1]}` must be frames of the same query engine, got {type(first).__name__} and "
             f"{type(second).__name__}.",
             hint="Collect one of them into memory, or convert it to a frame of the other engine.",
         )
+    try:
+        nw.concat([frame.select(one=nw.lit(1)) for frame in frames])
+    except Exception as error:
+        # DuckDB is an optional dependency. Its exception class is not imported, so the name of the class is compared.
+        if type(error).__name__ != "InvalidInputException":
+            raise
+        raise InputError(
+            f"`{names[0]}` and `{names[1]}` belong to different DuckDB connections.",
+            hint="Create both relations with the same connection.",
+        ) from error
 
 
 def import_narwhals() -> Any:
@@ -215,7 +270,7 @@ def distinct(frame: LazyFrame[Any], *columns: str) -> LazyFrame[Any]:
     return frame.group_by(*columns).agg(nw.len().alias("n_rows")).select(*columns)
 
 
-@removed_snapshots_explained()
+@explain_removed_snapshots()
 def collect(frame: LazyFrame[Any]) -> pa.Table:
     """Evaluate a frame in its engine, and return the rows as an Arrow table."""
     table: pa.Table = frame.collect(backend="pyarrow").to_arrow()
@@ -246,14 +301,23 @@ def sort_groups(table: pa.Table) -> tuple[pd.Index, IndexArray]:
     return uids.take(order), order
 
 
-def _ignores_case_or_accents(column: str) -> Expr:
-    """Return an expression that is True if the engine treats "a" and "A", or "e" and "é", as equal in a column."""
+def _is_inexact(column: str) -> Expr:
+    """Return an expression that is True if the engine treats different values of a text column as equal."""
     nw = import_narwhals()
-    # The letters are appended to an empty string that has the collation of the column.
+    # The texts are appended to an empty string that has the collation of the column.
     # The minimum of no values has this collation, and the engine does not need to read the column.
-    text = nw.coalesce(nw.when(nw.lit(False)).then(nw.col(column)).min(), nw.lit(""))
+    empty = nw.coalesce(nw.when(nw.lit(False)).then(nw.col(column)).min(), nw.lit(""))
     compared = [
-        nw.concat_str(text, nw.lit(first)) == nw.concat_str(text, nw.lit(second)) for first, second in ("aA", "eé")
+        nw.concat_str(empty, nw.lit(first)) == nw.concat_str(empty, nw.lit(second))
+        for first, second in _DIFFERENT_TEXTS
     ]
-    expression: Expr = compared[0] | compared[1]
+    expression: Expr = reduce(or_, compared)
     return expression
+
+
+def _inexact_column(column: str, name: str) -> InputError:
+    return InputError(
+        f"The query engine treats different values of the column {column!r} of `{name}` as equal, for example values "
+        "that differ only in case, accents, or punctuation.",
+        hint="Use a binary collation.",
+    )

@@ -19,18 +19,18 @@ from frgroups.engines.frames import (
     read_columns,
     strings,
 )
-from frgroups.engines.removed_snapshots import removed_snapshots_explained
+from frgroups.engines.removed_snapshots import explain_removed_snapshots
 
 _PREVIOUS = "previous_taken_at"
 
 
-@removed_snapshots_explained()
+@explain_removed_snapshots()
 def has_tenants(data: Any) -> bool:
     """Return True if a frame of a query engine has the column tenant_uid."""
     return TENANT in as_narwhals(data).columns
 
 
-@removed_snapshots_explained()
+@explain_removed_snapshots()
 def count_members_over_time(data: Any, name: str) -> pd.DataFrame:
     """
     Count the members of each group in each snapshot.

@@ -1,8 +1,8 @@
 """
 Count memberships in a query engine.
 
-Each method is one Narwhals expression for all engines. Only the counts leave the engine, so the number of collected
-rows does not depend on the number of customers.
+Each method uses the same Narwhals expressions for all engines. Only the counts leave the engine, so the number of
+collected rows does not depend on the number of customers.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from frgroups.engines.frames import (
     CUSTOMER,
     GROUP,
     as_narwhals,
+    check_one_snapshot_of_frame,
     collect,
     count_true,
     distinct,
@@ -27,7 +28,7 @@ from frgroups.engines.frames import (
     read_memberships,
     sort_groups,
 )
-from frgroups.engines.removed_snapshots import removed_snapshots_explained
+from frgroups.engines.removed_snapshots import explain_removed_snapshots
 from frgroups.internals.typing import IndexArray, IntArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
@@ -65,8 +66,9 @@ class EngineMemberships:
     """
     Memberships in a frame of a query engine, with the attributes that the analysis functions need.
 
-    The attributes have the same names and values as those of MembershipMatrix. Because a frame does not contain group
-    names, the uids are used as names. The first access to an attribute evaluates the frame in the engine.
+    The attributes have the same names and values as those of MembershipMatrix, except that `n_customers` does not
+    include customers who are in none of the selected groups. Because a frame does not contain group names, the uids
+    are used as names. The first access to an attribute evaluates the frame in the engine.
 
     Parameters
     ----------
@@ -103,12 +105,13 @@ class EngineMemberships:
         return self._groups.sizes
 
     @cached_property
-    @removed_snapshots_explained()
+    @explain_removed_snapshots()
     def n_customers(self) -> int:
         """Number of customers in at least one of the groups."""
         nw = self._nw
         return int(integers(collect(distinct(self._frame, CUSTOMER).select(n=nw.len())), "n")[0])
 
+    @explain_removed_snapshots()
     def select(self, groups: Iterable[str] | None) -> EngineMemberships:
         """Return the memberships in the given groups. See `MembershipMatrix.select` for `groups` and the errors."""
         if groups is None:
@@ -119,7 +122,7 @@ class EngineMemberships:
         table = GroupTable(chosen, self.sizes[at], self._groups.ranks[at])
         return EngineMemberships(self._frame.filter(nw.col(GROUP).is_in(chosen.tolist())), table)
 
-    @removed_snapshots_explained()
+    @explain_removed_snapshots()
     def count_members(self) -> MemberCounts:
         """Count the members and the exclusive members of each group. One row per group is collected."""
         nw = self._nw
@@ -141,7 +144,7 @@ class EngineMemberships:
         )
         return MemberCounts(uids, n_members, n_exclusive, int(n_first.sum()))
 
-    @removed_snapshots_explained()
+    @explain_removed_snapshots()
     def count_degrees(self) -> tuple[IntArray, IntArray]:
         """Count the customers by their number of groups. Return the sorted numbers of groups, and the counts."""
         nw = self._nw
@@ -151,7 +154,7 @@ class EngineMemberships:
         order = np.argsort(n_groups)
         return n_groups[order], n_customers[order]
 
-    @removed_snapshots_explained()
+    @explain_removed_snapshots()
     def common_pairs(
         self, min_both: int = 1, max_pairs: int | None = None
     ) -> tuple[IndexArray, IndexArray, IntArray]:
@@ -167,13 +170,13 @@ class EngineMemberships:
         order = np.lexsort((b, a))
         return a[order], b[order], integers(table, "n_both")[order]
 
-    @removed_snapshots_explained()
+    @explain_removed_snapshots()
     def count_common_pairs(self, min_both: int = 1) -> int:
         """Return the number of pairs of groups with at least `min_both` common customers."""
         nw = self._nw
         return int(integers(collect(self._pairs(min_both).select(n=nw.len())), "n")[0])
 
-    @removed_snapshots_explained()
+    @explain_removed_snapshots()
     def count_regions(self, max_regions: int) -> tuple[IntArray, IntArray, IntArray]:
         """
         Count the customers in each region. At most `max_regions` regions are collected.
@@ -211,7 +214,7 @@ class EngineMemberships:
         return integers(table, "n"), starts.astype(np.int64), groups[order].astype(np.int64)
 
     @cached_property
-    @removed_snapshots_explained()
+    @explain_removed_snapshots()
     def _groups(self) -> GroupTable:
         table = collect(self._add_codes(self._sizes()))
         uids, order = sort_groups(table)
@@ -264,7 +267,7 @@ def as_memberships(data: Any) -> Memberships:
     return as_membership_matrix(data)
 
 
-@removed_snapshots_explained()
+@explain_removed_snapshots()
 def collect_memberships(data: Any) -> MembershipMatrix:
     """
     Return the memberships of a Snapshot, of a table in memory, or of a frame of a query engine.
@@ -276,6 +279,8 @@ def collect_memberships(data: Any) -> MembershipMatrix:
         # Other columns, for example those of a scan, are not needed.
         # `as_membership_matrix` raises the error about missing columns.
         columns = [column for column in (GROUP, CUSTOMER) if column in frame.columns]
+        if GROUP in columns:
+            check_one_snapshot_of_frame(frame, "memberships")
         data = frame.select(*columns).to_native() if columns else data
     return as_membership_matrix(data)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def remember_scanned(paths: Iterable[Path]) -> None:
 
 
 @contextmanager
-def removed_snapshots_explained() -> Iterator[None]:
+def explain_removed_snapshots() -> Iterator[None]:
     """
     Convert the error of a query engine about a removed snapshot to SnapshotNotFoundError.
 
@@ -98,8 +98,10 @@ def _describe_removal(folder: Path) -> str:
         other_base, other_number = folders.split_name(other)
         if other_base == base and other_number > number:
             # Only an erasure replaces a stored snapshot, so the newer folder was created by an erasure.
-            replaced_at = datetime.fromtimestamp((root / other / MANIFEST).stat().st_mtime, UTC)
-            return f"replaced by an erasure at {format_utc(replaced_at, seconds=True)}"
+            # If another process removes the newer folder at the same time, the next older folder is used.
+            with suppress(FileNotFoundError):
+                replaced_at = datetime.fromtimestamp((root / other / MANIFEST).stat().st_mtime, UTC)
+                return f"replaced by an erasure at {format_utc(replaced_at, seconds=True)}"
     if folders.is_quarantined(folder):
         return "quarantined because one of its files is corrupt"
     return "removed, for example by prune or by an erasure"

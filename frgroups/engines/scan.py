@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from frgroups.engines.frames import CUSTOMER, GROUP, TAKEN_AT, TENANT, as_narwhals, import_narwhals, is_instance_of
-from frgroups.engines.removed_snapshots import remember_scanned, removed_snapshots_explained
+from frgroups.engines.removed_snapshots import explain_removed_snapshots, remember_scanned
 from frgroups.engines.upload import upload_table
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.redaction import safe_repr
@@ -43,7 +43,7 @@ _SPARK_TYPES = {SNAPSHOT_ID: "bigint", GROUP_CODE: "int", CUSTOMER_CODE: "int", 
 _Reader = Callable[[Sequence[str], Sequence[str]], Any]
 
 
-@removed_snapshots_explained()
+@explain_removed_snapshots()
 def scan_memberships(
     cache: Cache = None,
     *,
@@ -104,6 +104,9 @@ def scan_memberships(
     -----
     Snapshots with a corrupt manifest and snapshots of an unsupported format version are omitted, and a warning is
     logged. Pass `tenants` and `since` instead of filtering the frame, so that the engine reads fewer files.
+
+    `size_history` counts each snapshot separately. All other functions need a frame with one snapshot of each group,
+    and raise an InputError otherwise. Filter the frame by `taken_at` first, as in the example.
 
     Examples
     --------

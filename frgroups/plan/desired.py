@@ -21,6 +21,7 @@ from frgroups.internals.validation import wrong_type
 from frgroups.plan.uid_table import UidTable, is_invalid_uid
 from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.membership_matrix import check_uids, to_chunked_array
+from frgroups.snapshot.several_snapshots import check_one_snapshot
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -195,6 +196,8 @@ def _lists_from_table(desired: pd.DataFrame) -> _CustomerLists:
     # chunks.
     groups = to_chunked_array(check_uids(desired, key, "desired")).combine_chunks().dictionary_encode()
     customers = to_chunked_array(check_uids(desired, "customer_uid", "desired"))
+    if not is_waterfall:
+        check_one_snapshot(desired, "desired")
     # The dictionary of the encoded column contains each group once, in the order of its first row in the table.
     names = groups.dictionary.to_pylist()
     codes: npt.NDArray[Any] = np.asarray(groups.indices)

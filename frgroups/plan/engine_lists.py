@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from frgroups.api.schema import codec
 from frgroups.engines.membership_lists import Differences, MembershipLists
-from frgroups.engines.removed_snapshots import removed_snapshots_explained
+from frgroups.engines.removed_snapshots import explain_removed_snapshots
 from frgroups.errors import InputError
 from frgroups.internals.typing import IndexArray, Int32Array
 from frgroups.plan.desired import DesiredMemberships, find_group_uids, no_rows_of_tenant
@@ -26,7 +26,7 @@ from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 
 
-@removed_snapshots_explained()
+@explain_removed_snapshots()
 def compare_lists(
     snapshot: Snapshot,
     desired: Any,
@@ -66,9 +66,12 @@ def compare_lists(
         None if only_adds or allow_similar_ids else uids.texts,
     )
     codes = uids.lookup_codes(differences.customer_uids)
+    is_unknown = codes < 0
+    unknown = differences.customer_uids.filter(pa.array(is_unknown)).unique().to_pylist()
+    # The rows can differ from those of the first query, for example if a table was changed in between.
+    for uid in unknown:
+        codec.check_uid(uid, "customer uid")
     if not allow_similar_ids:
-        is_unknown = codes < 0
-        unknown = differences.customer_uids.filter(pa.array(is_unknown)).unique().to_pylist()
         n_known = int(sizes.n_rows.sum() - differences.n_rows[is_unknown].sum())
         check_similar_ids(snapshot.customers, sorted(unknown), "customer_uid", source="`desired`", n_known=n_known)
     order = np.argsort(differences.group_code, kind="stable")

@@ -18,6 +18,7 @@ from frgroups.internals.suggestions import REMOVE_MISSING
 from frgroups.internals.typing import BoolArray, Int32Array, IntArray
 from frgroups.internals.validation import as_list, check_columns, check_text, check_type, wrong_type
 from frgroups.snapshot.group_references import find_quoted_group
+from frgroups.snapshot.several_snapshots import SNAPSHOT_COLUMNS, check_one_snapshot
 from frgroups.snapshot.uid_lookup import lookup_positions
 
 READ_AS_STRINGS = "Read the column as strings (dtype='str'), because numbers lose leading zeros."
@@ -267,7 +268,8 @@ def as_membership_matrix(data: Any) -> MembershipMatrix:
 
     A table must have the columns customer_group_uid and customer_uid. It can be a pandas DataFrame or a table of
     Polars, DuckDB, pyarrow, or Narwhals. Lazy frames are converted with `collect()`, and Spark tables with
-    `toArrow()`. Because a table does not contain group names, the uids are used as names.
+    `toArrow()`. Because a table does not contain group names, the uids are used as names. An InputError is raised if
+    the table contains several snapshots of a group. See `check_one_snapshot`.
     """
     if isinstance(data, MembershipMatrix):
         return data
@@ -279,11 +281,12 @@ def as_membership_matrix(data: Any) -> MembershipMatrix:
         columns = ["customer_group_uid", "customer_uid"]
         for column in columns:
             check_columns(data.column_names, [column], "memberships")
+        columns += [column for column in SNAPSHOT_COLUMNS if column in data.column_names]
         data = data.select(columns).to_pandas()
-    return MembershipMatrix.from_uids(
-        check_uids(data, "customer_group_uid", "memberships"),
-        check_uids(data, "customer_uid", "memberships"),
-    )
+    group_uids = check_uids(data, "customer_group_uid", "memberships")
+    customer_uids = check_uids(data, "customer_uid", "memberships")
+    check_one_snapshot(data, "memberships")
+    return MembershipMatrix.from_uids(group_uids, customer_uids)
 
 
 def _as_arrow(data: Any) -> pa.Table:

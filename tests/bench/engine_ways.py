@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import frgroups as fg
@@ -123,7 +124,7 @@ def facts(table: pd.DataFrame | None, result: Path) -> dict[str, int]:
         column = "n_both" if "n_both" in table else "n_exclusive"
         return {"rows": len(table), "sum": int(table[column].sum())}
     changes = pq.read_table(result, columns=["still_seen"])
-    return {"rows": changes.num_rows, "sum": int(pa.compute.sum(changes["still_seen"]).as_py() or 0)}
+    return {"rows": changes.num_rows, "sum": int(pc.sum(changes["still_seen"]).as_py() or 0)}
 
 
 class Steps:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
+from frgroups.engines.frames import is_engine_frame
 from frgroups.errors import GroupNotFoundError, InputError
 from tests.engines.conftest import LAZY, create_frame
 from tests.examples import at_most
@@ -95,14 +96,15 @@ def test_group_changes(engine):
     assert set(changes["status"]) == {"new", "kept", "deleted"}
 
 
-def test_membership_changes(lazy_engine):
-    "The engine returns the differences as a frame of its own type, without collecting them."
-    old, new = lazy_engine(TABLE), lazy_engine(LATER)
+def test_membership_changes(engine):
+    "The engine returns the same differences as pandas. A lazy frame returns them as a frame of its own type."
+    for old, new in ((TABLE, LATER), (TABLE, TABLE), (TABLES["one group"], TABLES["no groups"])):
+        frame = engine(old)
 
-    changes = fg.membership_changes(old, new)
+        changes = fg.membership_changes(frame, engine(new))
 
-    assert type(changes) is type(old)
-    assert sorted_rows(changes) == sorted_rows(fg.membership_changes(TABLE, LATER))
+        assert sorted_rows(changes) == sorted_rows(fg.membership_changes(old, new))
+        assert type(changes) is (type(frame) if is_engine_frame(frame) else pd.DataFrame)
 
 
 def test_one_frame_in_memory(lazy_engine):
@@ -125,13 +127,37 @@ def test_one_frame_in_memory(lazy_engine):
 )
 def test_invalid_tables(engine, table):
     "The engine raises the same errors as pandas for null and empty uids, other types, and missing columns."
-    with pytest.raises(InputError) as expected:
-        fg.group_sizes(table)
+    valid = TABLES["one group"]
+    for function in (fg.group_sizes, fg.intersections, fg.group_changes, fg.membership_changes):
+        tables = [valid, table] if "changes" in function.__name__ else [table]
+        with pytest.raises(InputError) as expected:
+            function(*tables)
 
-    with pytest.raises(InputError) as caught:
-        fg.group_sizes(engine(table))
+        with pytest.raises(InputError) as caught:
+            function(*map(engine, tables))
 
-    assert str(caught.value) == str(expected.value)
+        assert str(caught.value) == str(expected.value)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"taken_at": ["2026-11-03", "2026-11-03", "2026-11-10"]},
+            "'vip': the column 'taken_at' contains '2026-11-03'",
+        ),
+        ({"tenant_uid": ["t-1", "t-1", "t-2"]}, "'vip': the column 'tenant_uid' contains 't-1' and 't-2'"),
+    ],
+)
+def test_several_snapshots(engine, columns, message):
+    "A table or frame with several snapshots of a group is rejected, and one snapshot per group is accepted."
+    rows = create_table([("vip", "c-1"), ("all", "c-1"), ("vip", "c-2")]).assign(**columns)
+    for function in (fg.group_sizes, fg.duplicate_groups, lambda data: fg.membership_changes(data, data)):
+        with pytest.raises(InputError, match=message):
+            function(engine(rows))
+    one_each = rows[rows["customer_uid"] == "c-2"].assign(customer_group_uid="staff")
+    sizes = fg.group_sizes(engine(pd.concat([rows[:2], one_each], ignore_index=True)))
+    assert sizes["n_members"].tolist() == [1, 1, 1]
 
 
 def test_universe_and_unknown_group(engine):

@@ -221,7 +221,7 @@ def test_case_is_ignored(column):
     with duckdb.connect() as connection:
         connection.register("rows", DESIRED.assign(tenant_uid="t-1"))
         connection.execute(f"CREATE TABLE desired AS SELECT {column} COLLATE NOCASE AS {column}, {others} FROM rows")
-        with pytest.raises(InputError, match=f"ignores case .*'{column}'"):
+        with pytest.raises(InputError, match=f"'{column}' of `desired` as equal"):
             fg.plan_memberships(SNAPSHOT, connection.table("desired"))
 
 
@@ -233,7 +233,7 @@ FEW, MANY = ["c-1"], ["c-2", "c-3", *CUSTOMERS[30:]]
     [*((mode, FEW, MANY) for mode in MODES), ("add", MANY, FEW), ("mirror", MANY, FEW)],
 )
 def test_changing_rows(mode, counted, compared):
-    "A frame whose last query returns other customers than the previous queries is rejected."
+    "A frame whose last query returns other numbers of customers than the previous queries is rejected."
     queries = iter([counted, counted])
 
     def read(rows):
@@ -243,3 +243,16 @@ def test_changing_rows(mode, counted, compared):
     frame = pl.from_pandas(create_table([("vip", "c-1")])).lazy().map_batches(read)
     with pytest.raises(InputError, match="different rows"):
         fg.plan_memberships(SNAPSHOT, frame, mode=mode)
+
+
+@pytest.mark.parametrize("allow_similar_ids", [True, False])
+def test_changed_uids(allow_similar_ids):
+    "Invalid uids are rejected even if only the last query returns them."
+    queries = iter(["new-1", "new-1"])
+
+    def read(rows):
+        return pl.DataFrame({"customer_group_uid": ["vip"], "customer_uid": [next(queries, "a@example.test")]})
+
+    frame = pl.from_pandas(create_table([("vip", "c-1")])).lazy().map_batches(read)
+    with pytest.raises(InputError, match="customer uid"):
+        fg.plan_memberships(SNAPSHOT, frame, mode="add", allow_similar_ids=allow_similar_ids)

@@ -210,7 +210,7 @@ def test_collected_rows(collected, lazy_engine):
     fg.group_profile(lazy_engine(MEMBERSHIPS), "Å", attributes=lazy_engine(attributes), top=4)
 
     n_values = [4, 4, 3, 3, 3, 3, 4, 4]  # The last two attributes have a different value for each customer.
-    assert collected == [1, len(GROUPS), 1, 1, 1, sum(n_values), 1]
+    assert collected == [1, len(GROUPS), 1, 1, 1, 1, sum(n_values), 1]
 
 
 @pytest.mark.parametrize(
@@ -313,3 +313,18 @@ def test_spark_time_zone(spark):
         spark.conf.set("spark.sql.session.timeZone", zone)
 
     assert_same_profile(profile, expected_profile(MEMBERSHIPS, ATTRIBUTES, "Å"))
+
+
+def test_collation_of_attributes():
+    "If the engine treats different values of an attribute as equal, the attributes are rejected."
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE memberships AS SELECT 'vip' AS customer_group_uid, 'c-1' AS customer_uid")
+        connection.execute(
+            "CREATE TABLE attributes (customer_uid VARCHAR, city VARCHAR COLLATE NOCASE, size INTEGER)"
+        )
+        connection.execute("INSERT INTO attributes VALUES ('c-1', 'Oslo', 3)")
+        memberships, attributes = connection.table("memberships"), connection.table("attributes")
+
+        with pytest.raises(InputError, match="'city' of `attributes` as equal"):
+            fg.group_profile(memberships, "vip", versus="all", attributes=attributes)
+        fg.group_profile(memberships, "vip", versus="all", attributes=attributes.project("customer_uid, size"))
