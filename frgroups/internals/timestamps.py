@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
+from frgroups.internals.redaction import safe_repr
 
 # Maximum accepted difference between the clocks of two machines.
 CLOCK_TOLERANCE = timedelta(minutes=10)
@@ -43,26 +45,56 @@ def parse_duration(value: timedelta | str) -> timedelta:
     return duration
 
 
-def parse_timestamp(value: datetime | str) -> datetime:
+def parse_timestamp(value: date | str) -> datetime:
     """
-    Convert a timestamp to a datetime in UTC.
+    Convert a timestamp or a date to a datetime in UTC.
 
-    A timestamp without a time zone is interpreted as UTC.
+    A timestamp without a time zone is interpreted as UTC, and a date means the start of that day. A string must be in
+    ISO 8601 and can end with "UTC". Other formats are not accepted, because countries interpret 05.11.2026 in
+    different ways.
 
     Examples
     --------
     >>> parse_timestamp("2026-11-23 08:10").isoformat()
     '2026-11-23T08:10:00+00:00'
+    >>> parse_timestamp("23.11.2026")
+    Traceback (most recent call last):
+    frgroups.errors.InputError: '23.11.2026' is not a valid timestamp. Use ISO 8601, for example 2026-11-23 or ...
     """
     try:
-        timestamp = pd.Timestamp(value).to_pydatetime(warn=False)
-    except (TypeError, ValueError) as error:
+        timestamp = _to_datetime(value)
+        return timestamp.replace(tzinfo=UTC) if timestamp.tzinfo is None else timestamp.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(
-            f"{value!r} is not a valid timestamp. Use ISO 8601, for example 2026-11-23T08:10Z."
+            f"{safe_repr(value)} is not a valid timestamp. Use ISO 8601, for example 2026-11-23 or 2026-11-23T08:10Z."
         ) from error
-    if timestamp.tzinfo is None:
-        return timestamp.replace(tzinfo=UTC)
-    return timestamp.astimezone(UTC)
+
+
+def is_date(value: object) -> bool:
+    """
+    Return True for a date without a time, as a date or as a string in ISO 8601.
+
+    Examples
+    --------
+    >>> is_date("2026-11-23"), is_date("2026-11-23T00:00Z")
+    (True, False)
+    """
+    if not isinstance(value, str):
+        return isinstance(value, date) and not isinstance(value, datetime)
+    try:
+        date.fromisoformat(value.strip())
+    except ValueError:
+        return False
+    return True
+
+
+def _to_datetime(value: date | str) -> datetime:
+    if isinstance(value, str):
+        return datetime.fromisoformat(re.sub(r"\s*UTC$", "Z", value.strip()))
+    if not isinstance(value, (date, np.datetime64)) or pd.isna(value):
+        raise TypeError("The value must be a string, a date, or a timestamp.")
+    converted: datetime = pd.Timestamp(value).to_pydatetime(warn=False)
+    return converted
 
 
 def parse_stored_timestamp(text: str) -> datetime:

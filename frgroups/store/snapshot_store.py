@@ -8,14 +8,12 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import pandas as pd
-
 from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
 from frgroups.internals.atomic_files import ensure_private_dir
 from frgroups.internals.base_urls import canonical_base_url
 from frgroups.internals.formatting import format_utc, pluralize
 from frgroups.internals.paths import resolve_folder
-from frgroups.internals.redaction import safe_repr
+from frgroups.internals.timestamps import is_date, parse_timestamp
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store import folders
 from frgroups.store.manifest import (
@@ -421,31 +419,10 @@ def changed_folder_error(folder: Path) -> SnapshotNotFoundError:
 
 def end_of_period(at: date | str) -> datetime:
     """Convert a timestamp or a date to a datetime in UTC. A date means the end of that day."""
-    timestamp, is_date = _parse_time(at)
-    if is_date:
-        timestamp += timedelta(days=1, microseconds=-1)
-    return timestamp
+    timestamp = parse_timestamp(at)
+    return timestamp + timedelta(days=1, microseconds=-1) if is_date(at) else timestamp
 
 
 def start_of_period(since: date | str) -> datetime:
     """Convert a timestamp or a date to a datetime in UTC. A date means the start of that day."""
-    return _parse_time(since)[0]
-
-
-def _parse_time(at: date | str) -> tuple[datetime, bool]:
-    """Convert a timestamp or a date to a datetime in UTC, and return whether the argument is a date."""
-    try:
-        timestamp = pd.Timestamp(at)
-    except (TypeError, ValueError) as error:
-        raise _timestamp_error(at) from error
-    if pd.isna(timestamp):
-        raise _timestamp_error(at)
-    timestamp = timestamp.tz_localize(UTC) if timestamp.tzinfo is None else timestamp.tz_convert(UTC)
-    is_date = isinstance(at, date) and not isinstance(at, datetime)
-    return timestamp.to_pydatetime(warn=False), is_date or (isinstance(at, str) and len(at.strip()) == 10)
-
-
-def _timestamp_error(value: object) -> InputError:
-    return InputError(
-        f"{safe_repr(value)} is not a valid timestamp. Use ISO 8601, for example 2026-11-23 or 2026-11-23T08:10Z."
-    )
+    return parse_timestamp(since)
