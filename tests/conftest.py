@@ -57,6 +57,14 @@ def evenly_spaced(values, limit):
     return [values[round(number * step)] for number in range(limit)]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_disk():
+    """Replace `os.fsync` in the test process, because only a power failure could show that it was called."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def home_folders(tmp_path_factory):
     """Create the folder that contains the data folders of all tests."""

@@ -486,6 +486,7 @@ def test_search_finds_personal_data(sandbox, tmp_path):
     assert {word.lower() for word in planted(json.dumps(PLANTED))} <= found
 
 
+@pytest.mark.slow
 def test_committed_files():
     "Committed files contain no email addresses, and notebooks contain no phone numbers or customer names."
     if not (REPOSITORY / ".git").exists():

@@ -102,6 +102,7 @@ def test_example_output(capsys, monkeypatch):
     assert without_variable_parts(capsys.readouterr().out) == without_variable_parts(output)
 
 
+@pytest.mark.slow
 def test_terminal_session(tmp_path):
     "Each command in the README prints the documented output, in which a line with three dots matches any lines."
     with fg.Sandbox(customers=2000, process=True) as sandbox:

@@ -23,6 +23,7 @@ def sdist(tmp_path_factory):
     return next(path for path in folder.iterdir() if path.is_dir())
 
 
+@pytest.mark.slow
 def test_content(sdist):
     "The sdist contains all committed files that are useful without Git."
     if not (PROJECT / ".git").exists():

@@ -181,6 +181,7 @@ def test_contradictory_group(tmp_path, monkeypatch, key):
         read_plan(path)
 
 
+@pytest.mark.slow
 def test_mutated_receipt(tmp_path):
     "If a value in a receipt file is replaced, the receipt can be used or InputError is raised."
     path = sample_receipt(sample_plan()).save(tmp_path / "receipt.json")

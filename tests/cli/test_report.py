@@ -49,8 +49,8 @@ def test_options(stored, tmp_path, capsys):
     ("days", "expected"),
     [
         (["2026-11-22", "2026-10-26", "2026-10-20"], "2026-10-26"),
-        (["2026-11-22", "2026-11-20"], "2026-11-20"),
-        (["2026-10-25", "2026-09-01"], "2026-10-25"),
+        pytest.param(["2026-11-22", "2026-11-20"], "2026-11-20", marks=pytest.mark.slow),
+        pytest.param(["2026-10-25", "2026-09-01"], "2026-10-25", marks=pytest.mark.slow),
     ],
 )
 def test_default_comparison(days, expected, monkeypatch, capsys):

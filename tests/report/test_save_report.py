@@ -387,9 +387,8 @@ def large_pair(n_customers, n_groups, rng):
     ]
 
 
-@pytest.mark.parametrize(
-    ("n_customers", "n_groups"), [(2_000, 60), pytest.param(100_000, 200, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_customers", "n_groups"), [(2_000, 60), (100_000, 200)])
 def test_size(tmp_path, n_customers, n_groups):
     "A report has at most 3 MB, also with a list of customers."
     old, new = large_pair(n_customers, n_groups, np.random.default_rng(7))

@@ -778,6 +778,7 @@ def test_full_disk(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["review.html"]
 
 
+@pytest.mark.slow
 def test_large_plan():
     "The review page of a plan with 100,000 operations is smaller than 8 MB and has fewer than 300 table rows."
     n = 100_000
