@@ -35,8 +35,9 @@ def membership_changes(old: Any, new: Any) -> Any:
     ----------
     old, new
         Two Snapshots of the same tenant, the older one first. Each argument can also be a table of memberships with
-        the columns customer_group_uid and customer_uid, as for `group_sizes`. The order of two tables is not checked.
-        If both arguments are frames of the same query engine, the engine compares them.
+        the columns customer_group_uid and customer_uid, as for `group_sizes`. The tenants and the order of tables are
+        only checked if the tables have the columns tenant_uid and taken_at. If both arguments are frames of the same
+        query engine, the engine compares them. If only one is a frame, it is read into memory.
 
     Returns
     -------

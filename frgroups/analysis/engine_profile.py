@@ -80,14 +80,15 @@ def count_profile(
                 customers,
                 name,
                 "the uid of a group if `snapshot` is a frame of a query engine",
-                hint="To compare lists of customers, collect the frame into memory.",
+                hint="Lists of customers can only be compared if `snapshot` is a Snapshot.",
             )
     if not is_engine_frame(attributes):
         raise wrong_type(
             attributes,
             "attributes",
             "a frame of the same query engine as `snapshot`",
-            hint="The frame needs the column customer_uid and one column per attribute.",
+            hint="Pass a frame with the column customer_uid and one column per attribute. Convert a DataFrame with "
+            "duckdb.from_df(table) or polars.from_pandas(table).lazy().",
         )
     check_same_engine(memberships, attributes, ("snapshot", "attributes"))
     check_names(name for name in as_narwhals(attributes).columns if name != CUSTOMER)

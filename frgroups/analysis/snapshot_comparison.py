@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from frgroups.engines.frames import is_engine_frame, read_snapshot_key
 from frgroups.engines.memberships import collect_memberships
 from frgroups.errors import InputError
 from frgroups.internals.base_urls import is_same_base_url
-from frgroups.internals.formatting import format_utc
 from frgroups.internals.typing import IntArray
-from frgroups.snapshot.membership_matrix import MembershipMatrix
+from frgroups.snapshot.membership_matrix import MembershipMatrix, read_table
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.snapshot_columns import SnapshotKey, check_comparable_keys, check_one_snapshot
 from frgroups.snapshot.verdicts import VERDICTS
 
 _VERDICTS = pd.Index(VERDICTS)
@@ -54,8 +55,9 @@ class SnapshotComparison:
     @classmethod
     def from_data(cls, old: Any, new: Any) -> SnapshotComparison:
         """Compare two snapshots or tables of memberships. Raise InputError if a comparison is not possible."""
+        old, new = _read_if_table(old, "old"), _read_if_table(new, "new")
         check_comparable(old, new)
-        before, after = collect_memberships(old), collect_memberships(new)
+        before, after = collect_memberships(old, "old"), collect_memberships(new, "new")
         groups, group_before, group_after = _union(before.group_uids, after.group_uids)
         customers, customer_before, customer_after = _union(before.customer_uids, after.customer_uids)
         sides = (
@@ -119,23 +121,24 @@ def check_comparable(old: Any, new: Any) -> None:
     """
     Raise InputError if two snapshots have different tenants or hosts, or are in the wrong order.
 
-    A table of memberships can be compared with any snapshot.
+    The tenant and the time of a table of memberships are known if it has the columns tenant_uid and taken_at.
     """
+    check_comparable_keys(_key_of(old, "old"), _key_of(new, "new"))
     if not (isinstance(old, Snapshot) and isinstance(new, Snapshot)):
         return
-    if old.tenant_uid != new.tenant_uid:
-        raise InputError(
-            f"Both snapshots must belong to the same tenant, got tenants {old.tenant_uid} and {new.tenant_uid}."
-        )
     if old.base_url and new.base_url and not is_same_base_url(old.base_url, new.base_url):
         raise InputError(f"Both snapshots must come from the same host, got {old.base_url} and {new.base_url}.")
-    if old.taken_at > new.taken_at:
-        raise InputError(
-            f"The older snapshot must be passed first, but the first snapshot was taken at {_format_taken_at(old)} "
-            f"and the second at {_format_taken_at(new)}."
-        )
 
 
-def _format_taken_at(snapshot: Snapshot) -> str:
-    """Format the time at which a snapshot was taken, to the second."""
-    return format_utc(snapshot.taken_at, seconds=True)
+def _read_if_table(data: Any, name: str) -> Any:
+    """Convert a table in memory to a DataFrame, and return other data unchanged."""
+    is_snapshot = isinstance(data, (Snapshot, MembershipMatrix))
+    return data if is_snapshot or is_engine_frame(data) else read_table(data, name)
+
+
+def _key_of(data: Any, name: str) -> SnapshotKey:
+    if isinstance(data, Snapshot):
+        return SnapshotKey(data.tenant_uid, data.taken_at)
+    if isinstance(data, pd.DataFrame):
+        return check_one_snapshot(data, name)
+    return read_snapshot_key(data, name) if is_engine_frame(data) else SnapshotKey()

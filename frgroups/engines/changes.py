@@ -16,11 +16,12 @@ from frgroups.engines.frames import (
     import_narwhals,
     integers,
     is_engine_frame,
-    read_memberships,
+    read_one_snapshot,
     sort_groups,
 )
 from frgroups.engines.removed_snapshots import explain_removed_snapshots
 from frgroups.internals.typing import IntArray
+from frgroups.snapshot.snapshot_columns import check_comparable_keys
 
 if TYPE_CHECKING:
     from narwhals.stable.v2 import LazyFrame
@@ -62,7 +63,7 @@ def changed_memberships(old: Any, new: Any) -> Any:
     the customer is in any group of `new`. The order of the rows is not defined.
     """
     nw = import_narwhals()
-    before, after = read_memberships(old), read_memberships(new)
+    before, after = _read_both(old, new)
     sides = [
         _missing_from(before, after).with_columns(nw.lit("joined").alias("change")),
         _missing_from(after, before).with_columns(nw.lit("left").alias("change")),
@@ -82,8 +83,8 @@ def count_changes(old: Any, new: Any) -> ChangeCounts:
     nw = import_narwhals()
     # The rows of both frames are grouped together, which also removes repeated rows.
     sides = [
-        read_memberships(data).with_columns(nw.lit(is_old).alias("in_old"), nw.lit(1 - is_old).alias("in_new"))
-        for data, is_old in ((old, 1), (new, 0))
+        memberships.with_columns(nw.lit(is_old).alias("in_old"), nw.lit(1 - is_old).alias("in_new"))
+        for memberships, is_old in zip(_read_both(old, new), (1, 0), strict=True)
     ]
     compared = nw.concat(sides).group_by(GROUP, CUSTOMER).agg(nw.col("in_old").max(), nw.col("in_new").max())
     in_old, in_new = nw.col("in_old") == 1, nw.col("in_new") == 1
@@ -93,6 +94,14 @@ def count_changes(old: Any, new: Any) -> ChangeCounts:
     )
     uids, order = sort_groups(table)
     return ChangeCounts(uids, *(integers(table, name)[order] for name in conditions))
+
+
+def _read_both(old: Any, new: Any) -> tuple[LazyFrame[Any], LazyFrame[Any]]:
+    """Return the memberships in two frames. Raise InputError if their snapshots cannot be compared."""
+    before, old_key = read_one_snapshot(old, "old")
+    after, new_key = read_one_snapshot(new, "new")
+    check_comparable_keys(old_key, new_key)
+    return before, after
 
 
 def _missing_from(frame: LazyFrame[Any], other: LazyFrame[Any]) -> LazyFrame[Any]:

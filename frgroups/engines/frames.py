@@ -8,7 +8,7 @@ passes such a frame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from frgroups.internals.formatting import pluralize
 from frgroups.internals.typing import IndexArray, IntArray
 from frgroups.internals.validation import check_columns
 from frgroups.snapshot.membership_matrix import check_no_missing_uids, check_uids
-from frgroups.snapshot.several_snapshots import SNAPSHOT_COLUMNS, several_snapshots
+from frgroups.snapshot.snapshot_columns import SNAPSHOT_COLUMNS, SnapshotKey, snapshot_key
 
 if TYPE_CHECKING:
     from narwhals.stable.v2 import Expr, LazyFrame
@@ -84,21 +84,42 @@ def is_instance_of(data: Any, class_name: str, package: str) -> bool:
     )
 
 
-def read_memberships(data: Any, name: str = "memberships") -> LazyFrame[Any]:
+def read_memberships(data: Any, name: str = "data") -> LazyFrame[Any]:
     """
     Return the group uids and the customer uids in a frame of a query engine as a Narwhals LazyFrame.
 
-    The uids are checked as in `read_columns`. To check them, the engine evaluates the frame once. If the frame has a
-    column tenant_uid or taken_at, the engine evaluates it again to check that it contains one snapshot of each group.
-    Repeated memberships are not removed. `name` is the name of the argument that contains the frame, for error
-    messages.
+    The values are checked as in `read_one_snapshot`. Repeated memberships are not removed. `name` is the name of the
+    argument that contains the frame, for error messages.
     """
-    memberships = read_columns(data, [GROUP, CUSTOMER], name)
-    check_one_snapshot_of_frame(as_narwhals(data), name)
-    return memberships
+    return read_one_snapshot(data, name)[0]
 
 
 @explain_removed_snapshots()
+def read_one_snapshot(data: Any, name: str) -> tuple[LazyFrame[Any], SnapshotKey]:
+    """
+    Return the memberships in a frame as in `read_memberships`, and the tenant and the time of their snapshot.
+
+    The uids are checked as in `read_columns`. An InputError is also raised for the values of tenant_uid and taken_at
+    that `check_one_snapshot` rejects.
+    """
+    return _read_columns(data, [GROUP, CUSTOMER], name, snapshot_columns=_snapshot_columns(as_narwhals(data)))
+
+
+@explain_removed_snapshots()
+def read_snapshot_key(data: Any, name: str) -> SnapshotKey:
+    """
+    Return the tenant and the time of the snapshot in a frame of a query engine.
+
+    See `check_one_snapshot` for the errors. If the frame has neither of the two columns, it is not evaluated.
+    """
+    frame = as_narwhals(data)
+    columns = _snapshot_columns(frame)
+    if not columns:
+        return SnapshotKey()
+    checked = collect(frame.select(import_narwhals().len().alias("n_rows"), *_bounds(columns)))
+    return _snapshot_key(checked, columns, name)
+
+
 def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Sequence[str] = ()) -> LazyFrame[Any]:
     """
     Return the given columns of a frame of a query engine as a Narwhals LazyFrame.
@@ -122,16 +143,28 @@ def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Seque
         If a column does not exist, has another type, or has missing values, or if the engine treats different uids as
         equal, for example because of a collation.
     """
+    return _read_columns(data, uids, name, timestamps=timestamps)[0]
+
+
+@explain_removed_snapshots()
+def _read_columns(
+    data: Any,
+    uids: Sequence[str],
+    name: str,
+    *,
+    timestamps: Sequence[str] = (),
+    snapshot_columns: Sequence[str] = (),
+) -> tuple[LazyFrame[Any], SnapshotKey]:
     nw = import_narwhals()
     frame = as_narwhals(data)
     # The columns are checked in the same order as those of a table in memory, so that the same error is raised.
     for column in (*uids, *timestamps):
         check_columns(frame.columns, [column], name)
-    frame = frame.select(*uids, *timestamps)
+    frame = frame.select(*dict.fromkeys([*uids, *timestamps, *snapshot_columns]))
     _check_types(frame, uids, timestamps, name)
     frame = frame.with_columns(nw.col(*uids).cast(nw.String))
-    _check_values(frame, uids, timestamps, name)
-    return frame
+    key = _check_values(frame, uids, timestamps, snapshot_columns, name)
+    return frame.select(*uids, *timestamps), key
 
 
 def _check_types(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequence[str], name: str) -> None:
@@ -150,13 +183,20 @@ def _check_types(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequenc
             )
 
 
-def _check_values(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequence[str], name: str) -> None:
-    """Raise InputError if values are missing or if the engine treats different uids as equal. Collect one row."""
+def _check_values(
+    frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequence[str], snapshot_columns: Sequence[str], name: str
+) -> SnapshotKey:
+    """
+    Check the values of a frame. One row is collected.
+
+    Raise InputError if values are missing, if the engine treats different uids as equal, or if one of the snapshot
+    columns contains several values.
+    """
     nw = import_narwhals()
     counts = [(nw.len() - nw.col(column).count()).alias(f"null_{column}") for column in (*uids, *timestamps)]
     counts += [count_true(nw.col(column) == "").alias(f"empty_{column}") for column in uids]
     counts += [_is_inexact(column).alias(f"inexact_{column}") for column in uids]
-    checked = collect(frame.select(*counts))
+    checked = collect(frame.select(nw.len().alias("n_rows"), *counts, *_bounds(snapshot_columns)))
     for column in uids:
         n_null, n_empty = (int(integers(checked, f"{kind}_{column}")[0]) for kind in ("null", "empty"))
         check_no_missing_uids(n_null or n_empty, column, name)
@@ -169,6 +209,27 @@ def _check_values(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequen
                 f"The column {column!r} of `{name}` has {pluralize(n_null, 'row')} without a timestamp.",
                 hint="Remove these rows in the query engine.",
             )
+    return _snapshot_key(checked, snapshot_columns, name)
+
+
+def _snapshot_columns(frame: LazyFrame[Any]) -> list[str]:
+    nw = import_narwhals()
+    schema = frame.collect_schema()
+    return [column for column in SNAPSHOT_COLUMNS if schema.get(column) in (nw.String, nw.Datetime, nw.Date)]
+
+
+def _bounds(columns: Sequence[str]) -> list[Expr]:
+    """Return expressions for the smallest and the largest value of each column."""
+    nw = import_narwhals()
+    smallest = [nw.col(column).min().alias(f"first_{column}") for column in columns]
+    return smallest + [nw.col(column).max().alias(f"last_{column}") for column in columns]
+
+
+def _snapshot_key(checked: pa.Table, columns: Iterable[str], name: str) -> SnapshotKey:
+    """Return the tenant and the time in a row of `_bounds` and the number of rows."""
+    row = checked.to_pylist()[0]
+    bounds = {column: (row[f"first_{column}"], row[f"last_{column}"]) for column in columns}
+    return snapshot_key(bounds, name, has_rows=bool(row["n_rows"]))
 
 
 @explain_removed_snapshots()
@@ -179,26 +240,6 @@ def check_exact(frame: LazyFrame[Any], columns: Sequence[str], name: str) -> Non
         for column in columns:
             if checked[column][0].as_py():
                 raise _inexact_column(column, name)
-
-
-@explain_removed_snapshots()
-def check_one_snapshot_of_frame(frame: LazyFrame[Any], name: str) -> None:
-    """Raise InputError if a frame contains several snapshots of a group. See `check_one_snapshot`."""
-    nw = import_narwhals()
-    schema = frame.collect_schema()
-    columns = [column for column in SNAPSHOT_COLUMNS if schema.get(column) in (nw.String, nw.Datetime, nw.Date)]
-    if not columns:
-        return
-    ranges = frame.group_by(GROUP).agg(
-        *(nw.col(column).min().alias(f"first_{column}") for column in columns),
-        *(nw.col(column).max().alias(f"last_{column}") for column in columns),
-    )
-    differs = [nw.col(f"first_{column}") != nw.col(f"last_{column}") for column in columns]
-    for row in collect(ranges.filter(reduce(or_, differs)).sort(GROUP).head(1)).to_pylist():
-        for column in columns:
-            first, last = row[f"first_{column}"], row[f"last_{column}"]
-            if first != last:
-                raise several_snapshots(name, column, row[GROUP], first, last)
 
 
 def as_narwhals(data: Any) -> LazyFrame[Any]:

@@ -12,11 +12,11 @@ from frgroups.engines.frames import (
     GROUP,
     TENANT,
     as_narwhals,
-    check_one_snapshot_of_frame,
     collect,
     import_narwhals,
     integers,
     read_columns,
+    read_memberships,
     sort_groups,
 )
 from frgroups.engines.upload import upload_table
@@ -97,11 +97,12 @@ class MembershipLists:
         self.has_tenants = TENANT in frame.columns
         if self.has_tenants:
             # If a collation ignores case, this filter also selects the rows of a tenant with a similar uid.
-            # Therefore, `read_columns` also checks the column tenant_uid.
-            frame = frame.with_columns(nw.col(TENANT).cast(nw.String)).filter(nw.col(TENANT) == tenant_uid)
-        columns = [TENANT, GROUP, CUSTOMER] if self.has_tenants else [GROUP, CUSTOMER]
-        self._frame = read_columns(frame, columns, name).select(GROUP, CUSTOMER)
-        check_one_snapshot_of_frame(frame, name)
+            # Rows without a tenant are selected, too.
+            # Therefore, the column tenant_uid is also checked.
+            uid = nw.col(TENANT).cast(nw.String)
+            frame = frame.filter((uid == tenant_uid) | uid.is_null() | (uid == ""))
+            read_columns(frame, [TENANT], name)
+        self._frame = read_memberships(frame, name)
 
     def count(self) -> ListSizes:
         """Count the rows and the customers of each list. One row per list is collected."""

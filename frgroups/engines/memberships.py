@@ -18,7 +18,6 @@ from frgroups.engines.frames import (
     CUSTOMER,
     GROUP,
     as_narwhals,
-    check_one_snapshot_of_frame,
     collect,
     count_true,
     distinct,
@@ -26,6 +25,7 @@ from frgroups.engines.frames import (
     integers,
     is_engine_frame,
     read_memberships,
+    read_snapshot_key,
     sort_groups,
 )
 from frgroups.engines.removed_snapshots import explain_removed_snapshots
@@ -268,21 +268,20 @@ def as_memberships(data: Any) -> Memberships:
 
 
 @explain_removed_snapshots()
-def collect_memberships(data: Any) -> MembershipMatrix:
+def collect_memberships(data: Any, name: str = "data") -> MembershipMatrix:
     """
     Return the memberships of a Snapshot, of a table in memory, or of a frame of a query engine.
 
     The uids in a frame are read into memory. See `as_membership_matrix` for the supported tables and the errors.
     """
     if is_engine_frame(data):
+        read_snapshot_key(data, name)
         frame = as_narwhals(data)
         # Other columns, for example those of a scan, are not needed.
         # `as_membership_matrix` raises the error about missing columns.
         columns = [column for column in (GROUP, CUSTOMER) if column in frame.columns]
-        if GROUP in columns:
-            check_one_snapshot_of_frame(frame, "memberships")
         data = frame.select(*columns).to_native() if columns else data
-    return as_membership_matrix(data)
+    return as_membership_matrix(data, name)
 
 
 def _set_bits(words: IntArray, first: int) -> tuple[IndexArray, IndexArray]:

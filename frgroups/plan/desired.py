@@ -21,9 +21,9 @@ from frgroups.internals.validation import wrong_type
 from frgroups.plan.uid_table import UidTable, is_invalid_uid
 from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.membership_matrix import check_uids, to_chunked_array
-from frgroups.snapshot.several_snapshots import check_one_snapshot
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.snapshot_columns import check_one_snapshot
 
 
 class EngineFrame(Protocol):
@@ -175,7 +175,7 @@ def _rows_of_tenant(snapshot: Snapshot, desired: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the snapshot's tenant if the table has a column tenant_uid, otherwise all rows."""
     if "tenant_uid" not in desired:
         return desired
-    rows = desired[desired["tenant_uid"].astype("str") == snapshot.tenant_uid]
+    rows = desired[check_uids(desired, "tenant_uid", "desired") == snapshot.tenant_uid]
     if rows.empty:
         raise no_rows_of_tenant(snapshot.tenant_uid)
     return rows

@@ -14,14 +14,15 @@ import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.formatting import pluralize
-from frgroups.internals.suggestions import REMOVE_MISSING
 from frgroups.internals.typing import BoolArray, Int32Array, IntArray
 from frgroups.internals.validation import as_list, check_columns, check_text, check_type, wrong_type
 from frgroups.snapshot.group_references import find_quoted_group
-from frgroups.snapshot.several_snapshots import SNAPSHOT_COLUMNS, check_one_snapshot
+from frgroups.snapshot.snapshot_columns import SNAPSHOT_COLUMNS, check_one_snapshot
 from frgroups.snapshot.uid_lookup import lookup_positions
 
-READ_AS_STRINGS = "Read the column as strings (dtype='str'), because numbers lose leading zeros."
+READ_AS_STRINGS = (
+    "Read the column as strings, for example with dtype='str' in pandas, because numbers lose leading zeros."
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -262,34 +263,46 @@ class MembershipMatrix:
         return {uid: code for code, uid in enumerate(self.group_uids)}
 
 
-def as_membership_matrix(data: Any) -> MembershipMatrix:
+def as_membership_matrix(data: Any, name: str = "data") -> MembershipMatrix:
     """
     Return the membership matrix of a Snapshot or of a table of memberships.
 
     A table must have the columns customer_group_uid and customer_uid. It can be a pandas DataFrame or a table of
     Polars, DuckDB, pyarrow, or Narwhals. Lazy frames are converted with `collect()`, and Spark tables with
     `toArrow()`. Because a table does not contain group names, the uids are used as names. An InputError is raised if
-    the table contains several snapshots of a group. See `check_one_snapshot`.
+    the table contains several snapshots. See `check_one_snapshot`. `name` is the name of the argument, for error
+    messages.
     """
     if isinstance(data, MembershipMatrix):
         return data
     matrix = getattr(data, "matrix", None)
     if isinstance(matrix, MembershipMatrix):
         return matrix
-    if not isinstance(data, pd.DataFrame):
-        data = _as_arrow(data)
-        columns = ["customer_group_uid", "customer_uid"]
-        for column in columns:
-            check_columns(data.column_names, [column], "memberships")
-        columns += [column for column in SNAPSHOT_COLUMNS if column in data.column_names]
-        data = data.select(columns).to_pandas()
-    group_uids = check_uids(data, "customer_group_uid", "memberships")
-    customer_uids = check_uids(data, "customer_uid", "memberships")
-    check_one_snapshot(data, "memberships")
+    table = read_table(data, name)
+    group_uids = check_uids(table, "customer_group_uid", name)
+    customer_uids = check_uids(table, "customer_uid", name)
+    check_one_snapshot(table, name)
     return MembershipMatrix.from_uids(group_uids, customer_uids)
 
 
-def _as_arrow(data: Any) -> pa.Table:
+def read_table(data: Any, name: str) -> pd.DataFrame:
+    """
+    Convert a table of memberships to a DataFrame with the columns that frgroups uses.
+
+    See `as_membership_matrix` for the supported tables and for `name`. A DataFrame is returned unchanged.
+    """
+    if isinstance(data, pd.DataFrame):
+        return data
+    table = _as_arrow(data, name)
+    columns = ["customer_group_uid", "customer_uid"]
+    for column in columns:
+        check_columns(table.column_names, [column], name)
+    columns += [column for column in SNAPSHOT_COLUMNS if column in table.column_names]
+    selected: pd.DataFrame = table.select(columns).to_pandas()
+    return selected
+
+
+def _as_arrow(data: Any, name: str) -> pa.Table:
     # Use `toArrow` for a Spark DataFrame, because its Arrow stream would start a Python process on each executor.
     if callable(getattr(data, "toArrow", None)):
         data = data.toArrow()
@@ -300,7 +313,7 @@ def _as_arrow(data: Any) -> pa.Table:
             raise TypeError("The object does not support the Arrow PyCapsule interface.")
         return pa.table(data)
     except (TypeError, pa.ArrowException) as error:  # The object is not a table, or it is a single column.
-        raise wrong_type(data, "data", "a Snapshot or a table of memberships") from error
+        raise wrong_type(data, name, "a Snapshot or a table of memberships") from error
 
 
 def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
@@ -333,7 +346,7 @@ def check_no_missing_uids(n_missing: int, column: str, what: str) -> None:
     if n_missing:
         raise InputError(
             f"The column {column!r} of `{what}` has {pluralize(n_missing, 'row')} without a uid.",
-            hint=REMOVE_MISSING,
+            hint="Remove the rows in which the uid is missing (dropna() in pandas) or empty.",
             cli_hint="",
         )
 

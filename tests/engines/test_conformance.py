@@ -140,24 +140,53 @@ def test_invalid_tables(engine, table):
 
 
 @pytest.mark.parametrize(
-    ("columns", "message"),
+    ("column", "values", "message"),
     [
         (
-            {"taken_at": ["2026-11-03", "2026-11-03", "2026-11-10"]},
-            "'vip': the column 'taken_at' contains '2026-11-03'",
+            "taken_at",
+            ["2026-11-03", "2026-11-10"],
+            "several snapshots: the column 'taken_at' contains '2026-11-03' and",
         ),
-        ({"tenant_uid": ["t-1", "t-1", "t-2"]}, "'vip': the column 'tenant_uid' contains 't-1' and 't-2'"),
+        ("tenant_uid", ["t-1", "t-2"], "several tenants: the column 'tenant_uid' contains 't-1' and 't-2'"),
     ],
 )
-def test_several_snapshots(engine, columns, message):
-    "A table or frame with several snapshots of a group is rejected, and one snapshot per group is accepted."
-    rows = create_table([("vip", "c-1"), ("all", "c-1"), ("vip", "c-2")]).assign(**columns)
-    for function in (fg.group_sizes, fg.duplicate_groups, lambda data: fg.membership_changes(data, data)):
+def test_several_snapshots(engine, column, values, message):
+    "A table or frame with several tenants or times is rejected, and one with a single value is accepted."
+    rows = create_table([("vip", "c-1"), ("all", "c-1")])
+    several, one = rows.assign(**{column: values}), rows.assign(**{column: values[0]})
+    for function in (fg.group_sizes, fg.duplicate_groups, lambda data: fg.membership_changes(one, data)):
         with pytest.raises(InputError, match=message):
+            function(engine(several))
+    assert fg.group_sizes(engine(one))["n_members"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"tenant_uid": ["t-1", "t-2"]}, "the same tenant, got tenants t-1 and t-2"),
+        ({"taken_at": ["2026-11-10", "2026-11-03T08:10Z"]}, "taken at 2026-11-10 00:00:00 UTC and the second at"),
+    ],
+)
+def test_incomparable_snapshots(engine, columns, message):
+    "Two tables or frames of different tenants or in the wrong order are rejected, also if only one is a frame."
+    rows = create_table([("vip", "c-1"), ("all", "c-1")])
+    (old, new), (older, newer) = (
+        [rows.assign(**{column: value}) for column, values in columns.items() for value in values],
+        [rows.assign(taken_at=value) for value in ("2026-11-03", "2026-11-10")],
+    )
+    for function in (fg.membership_changes, fg.group_changes):
+        for first, second in ((engine(old), engine(new)), (old, engine(new)), (engine(old), new)):
+            with pytest.raises(InputError, match=message):
+                function(first, second)
+        function(engine(older), engine(newer))
+
+
+def test_no_rows_of_a_time(engine):
+    "A table or frame with times but without rows is rejected, because no snapshot has the selected time."
+    rows = create_table([]).assign(taken_at=pd.Series(dtype="str"))
+    for function in (fg.group_sizes, fg.duplicate_groups, lambda data: fg.group_changes(data, data)):
+        with pytest.raises(InputError, match="but no rows"):
             function(engine(rows))
-    one_each = rows[rows["customer_uid"] == "c-2"].assign(customer_group_uid="staff")
-    sizes = fg.group_sizes(engine(pd.concat([rows[:2], one_each], ignore_index=True)))
-    assert sizes["n_members"].tolist() == [1, 1, 1]
 
 
 def test_universe_and_unknown_group(engine):

@@ -188,10 +188,9 @@ def test_random_rows(kind, rows, modes):
 
 
 def create_chain():
-    """Return the desired memberships of two tenants and of no tenant."""
+    """Return the desired memberships of two tenants."""
     other = create_table([("spring", "d-1"), ("vip", "c-59"), (None, "d-2")])
-    chain = pd.concat([DESIRED.assign(tenant_uid="t-1"), other.assign(tenant_uid="t-2")], ignore_index=True)
-    return pd.concat([chain, create_table([("vip", "c-58")]).assign(tenant_uid=None)], ignore_index=True)
+    return pd.concat([DESIRED.assign(tenant_uid="t-1"), other.assign(tenant_uid="t-2")], ignore_index=True)
 
 
 def test_tenants(lazy_engine):
@@ -201,7 +200,13 @@ def test_tenants(lazy_engine):
     plan = assert_same_plan(lazy_engine(chain), chain, mode="mirror")
 
     assert plan.digest == fg.plan_memberships(SNAPSHOT, DESIRED, mode="mirror").digest
-    assert_same_error(lazy_engine(chain[chain["tenant_uid"] == "t-2"]), chain[chain["tenant_uid"] == "t-2"])
+    unknown = create_table([("vip", "c-58")])
+    for invalid in (
+        chain[chain["tenant_uid"] == "t-2"],
+        pd.concat([chain, unknown.assign(tenant_uid=None)], ignore_index=True),
+        pd.concat([chain, unknown.assign(tenant_uid="")], ignore_index=True),
+    ):
+        assert_same_error(lazy_engine(invalid), invalid)
 
 
 def test_other_connection():

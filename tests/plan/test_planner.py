@@ -297,9 +297,9 @@ def test_table_of_several_tenants():
     snapshot = snapshot_of({"g1": ["c-1"], "g2": ["c-2"]}, tenant_uid="t-2")
     table = pd.DataFrame(
         {
-            "tenant_uid": ["t-1", "t-2", None, "t-2"],
-            "customer_group_uid": [None, "g1", "other", "g2"],
-            "customer_uid": ["c-9", "c-3", "c-9", "c-2"],
+            "tenant_uid": ["t-1", "t-2", "t-2"],
+            "customer_group_uid": [None, "g1", "g2"],
+            "customer_uid": ["c-9", "c-3", "c-2"],
         }
     )
 
@@ -308,6 +308,10 @@ def test_table_of_several_tenants():
     assert operations(plan) == {("g1", "c-1", "remove"), ("g1", "c-3", "add")}
     with pytest.raises(InputError, match="0 of its rows belong to tenant 't-3'"):
         plan_memberships(snapshot_of({"g1": ["c-1"]}, tenant_uid="t-3"), table)
+    for tenant_uid in (None, ""):
+        unknown = pd.concat([table, table[:1].assign(tenant_uid=tenant_uid)])
+        with pytest.raises(InputError, match="'tenant_uid' of `desired` has 1 row without a uid"):
+            plan_memberships(snapshot, unknown, mode="mirror")
 
 
 def test_invalid_uid_in_no_group():

@@ -141,9 +141,9 @@ def test_unknown_group():
         ({"vip": ["c-1"]}, "`data`.*dict"),
         (pd.DataFrame({"group": ["a"]}), "customer_group_uid.*'group'"),
         (pa.table({"customer_group_uid": ["a"]}), "customer_uid"),
-        (create_table([("a", "1")]).assign(customer_uid=[150]), "'customer_uid' of `memberships`.*int"),
-        (create_table([("a", "1"), ("a", None)]), "'customer_uid' of `memberships`.*1 row"),
-        (create_table([("a", "1"), ("", "1")]), "'customer_group_uid' of `memberships`.*1 row"),
+        (create_table([("a", "1")]).assign(customer_uid=[150]), "'customer_uid' of `data`.*int"),
+        (create_table([("a", "1"), ("a", None)]), "'customer_uid' of `data`.*1 row"),
+        (create_table([("a", "1"), ("", "1")]), "'customer_group_uid' of `data`.*1 row"),
     ],
 )
 def test_invalid_table(data, words):
