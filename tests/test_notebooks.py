@@ -12,9 +12,10 @@ FORMATS = re.compile(r"\.(style|round|head|tail|to_string|to_html|format)\b|set_
 
 
 def normalized(text):
-    """Replace dates, ages, and digests in a text, because they differ between runs, and normalize whitespace."""
+    """Replace dates, ages, file sizes, and digests, because they differ between runs, and normalize whitespace."""
     text = re.sub(r"\d{4}-\d\d(-\d\d)?([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?", "DATE", text)
     text = re.sub(r"\d+ (s|min|h|d|w) ago", "AGE ago", text)
+    text = re.sub(r"\d+ kB", "SIZE kB", text)
     text = re.sub(r"\b[0-9a-f]{12,64}\b|\d{8}T\d+Z", "DIGEST", text)
     # The ids of shown tables depend on the dates in the cells.
     text = re.sub(r"\bT_[0-9a-f]{8}", "T_ID", text)
