@@ -95,14 +95,18 @@ def read_memberships(data: Any, name: str = "data") -> LazyFrame[Any]:
 
 
 @explain_removed_snapshots()
-def read_one_snapshot(data: Any, name: str) -> tuple[LazyFrame[Any], SnapshotKey]:
+def read_one_snapshot(
+    data: Any, name: str, uids: Sequence[str] = (GROUP, CUSTOMER), *, can_be_empty: bool = False
+) -> tuple[LazyFrame[Any], SnapshotKey]:
     """
-    Return the memberships in a frame as in `read_memberships`, and the tenant and the time of their snapshot.
+    Return the columns `uids` of a frame of memberships, and the tenant and the time of their snapshot.
 
     The uids are checked as in `read_columns`. An InputError is also raised for the values of tenant_uid and taken_at
-    that `check_one_snapshot` rejects.
+    that `check_one_snapshot` rejects. If `can_be_empty` is True, a frame without rows is accepted.
     """
-    return _read_columns(data, [GROUP, CUSTOMER], name, snapshot_columns=_snapshot_columns(as_narwhals(data)))
+    columns = _snapshot_columns(as_narwhals(data))
+    frame, checked = _read_columns(data, uids, name, snapshot_columns=columns)
+    return frame, _snapshot_key(checked, columns, name, can_be_empty=can_be_empty)
 
 
 @explain_removed_snapshots()
@@ -154,7 +158,8 @@ def _read_columns(
     *,
     timestamps: Sequence[str] = (),
     snapshot_columns: Sequence[str] = (),
-) -> tuple[LazyFrame[Any], SnapshotKey]:
+) -> tuple[LazyFrame[Any], pa.Table]:
+    """Return the columns as in `read_columns`, and one row with the bounds of the columns `snapshot_columns`."""
     nw = import_narwhals()
     frame = as_narwhals(data)
     # The columns are checked in the same order as those of a table in memory, so that the same error is raised.
@@ -163,8 +168,8 @@ def _read_columns(
     frame = frame.select(*dict.fromkeys([*uids, *timestamps, *snapshot_columns]))
     _check_types(frame, uids, timestamps, name)
     frame = frame.with_columns(nw.col(*uids).cast(nw.String))
-    key = _check_values(frame, uids, timestamps, snapshot_columns, name)
-    return frame.select(*uids, *timestamps), key
+    checked = _check_values(frame, uids, timestamps, snapshot_columns, name)
+    return frame.select(*uids, *timestamps), checked
 
 
 def _check_types(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequence[str], name: str) -> None:
@@ -185,12 +190,11 @@ def _check_types(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequenc
 
 def _check_values(
     frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequence[str], snapshot_columns: Sequence[str], name: str
-) -> SnapshotKey:
+) -> pa.Table:
     """
-    Check the values of a frame. One row is collected.
+    Raise InputError if values are missing or if the engine treats different uids as equal.
 
-    Raise InputError if values are missing, if the engine treats different uids as equal, or if one of the snapshot
-    columns contains several values.
+    One row is collected. The function returns this row, which also contains the bounds of `snapshot_columns`.
     """
     nw = import_narwhals()
     counts = [(nw.len() - nw.col(column).count()).alias(f"null_{column}") for column in (*uids, *timestamps)]
@@ -209,7 +213,7 @@ def _check_values(
                 f"The column {column!r} of `{name}` has {pluralize(n_null, 'row')} without a timestamp.",
                 hint="Remove these rows in the query engine.",
             )
-    return _snapshot_key(checked, snapshot_columns, name)
+    return checked
 
 
 def _snapshot_columns(frame: LazyFrame[Any]) -> list[str]:
@@ -225,11 +229,11 @@ def _bounds(columns: Sequence[str]) -> list[Expr]:
     return smallest + [nw.col(column).max().alias(f"last_{column}") for column in columns]
 
 
-def _snapshot_key(checked: pa.Table, columns: Iterable[str], name: str) -> SnapshotKey:
+def _snapshot_key(checked: pa.Table, columns: Iterable[str], name: str, *, can_be_empty: bool = False) -> SnapshotKey:
     """Return the tenant and the time in a row of `_bounds` and the number of rows."""
     row = checked.to_pylist()[0]
     bounds = {column: (row[f"first_{column}"], row[f"last_{column}"]) for column in columns}
-    return snapshot_key(bounds, name, has_rows=bool(row["n_rows"]))
+    return snapshot_key(bounds, name, has_rows=can_be_empty or bool(row["n_rows"]))
 
 
 @explain_removed_snapshots()

@@ -15,8 +15,7 @@ from frgroups.engines.frames import (
     collect,
     import_narwhals,
     integers,
-    read_columns,
-    read_memberships,
+    read_one_snapshot,
     sort_groups,
 )
 from frgroups.engines.upload import upload_table
@@ -101,8 +100,9 @@ class MembershipLists:
             # Therefore, the column tenant_uid is also checked.
             uid = nw.col(TENANT).cast(nw.String)
             frame = frame.filter((uid == tenant_uid) | uid.is_null() | (uid == ""))
-            read_columns(frame, [TENANT], name)
-        self._frame = read_memberships(frame, name)
+        columns = [TENANT, GROUP, CUSTOMER] if self.has_tenants else [GROUP, CUSTOMER]
+        memberships, _ = read_one_snapshot(frame, name, columns, can_be_empty=self.has_tenants)
+        self._frame = memberships.select(GROUP, CUSTOMER)
 
     def count(self) -> ListSizes:
         """Count the rows and the customers of each list. One row per list is collected."""

@@ -105,8 +105,8 @@ def scan_memberships(
     Snapshots with a corrupt manifest and snapshots of an unsupported format version are omitted, and a warning is
     logged. Pass `tenants` and `since` instead of filtering the frame, so that the engine reads fewer files.
 
-    `size_history` counts each snapshot separately. All other functions need a frame with one snapshot of each group,
-    and raise an InputError otherwise. Filter the frame by `taken_at` first, as in the example.
+    `size_history` counts each snapshot separately, and `plan_memberships` uses the rows of one tenant. All other
+    functions need the rows of one snapshot and raise InputError otherwise. Filter the frame first, as in the example.
 
     Examples
     --------
