@@ -150,10 +150,12 @@ def read_attributes(data: Any, name: str, numeric_categories: Collection[str]) -
         .agg(nw.len().alias("n_rows"))
         .select(nw.col("n_rows").sum(), nw.len().alias("n_customers"))
     )
-    texts = [column.name for column in columns if schema[column.name] == nw.String]
-    check_exact(frame, texts, name)
+    texts = [column.name for column in columns if column.kind == "category"]
+    if texts:
+        check_exact(frame.select(nw.col(*texts).cast(nw.String)), texts, name)
     values = [
-        _as_value(nw.col(column.name), column.kind, frame.implementation).alias(column.alias) for column in columns
+        _as_value(nw.col(column.name), column.kind, schema[column.name], frame.implementation).alias(column.alias)
+        for column in columns
     ]
     rows = frame.select(nw.col(CUSTOMER).cast(nw.String).alias("row_of_customer"), *values, nw.lit(1).alias(_HAS_ROW))
     return AttributeFrame(rows, columns, int(integers(sizes, "n_rows")[0]), int(integers(sizes, "n_customers")[0]))
@@ -332,6 +334,12 @@ def _column_kind(
 ) -> ColumnKind:
     """Return the kind of a column, or raise InputError if its type or its name is not supported."""
     nw = import_narwhals()
+    if column == "*" or (column.startswith("^") and column.endswith("$")):
+        # Query engines interpret such a name as a pattern that selects several columns.
+        raise InputError(
+            f"The name of the column {column!r} of `{name}` is not supported in a query engine.",
+            hint="Rename the column.",
+        )
     if is_spark and ("." in column or "`" in column):
         # Narwhals passes the name to Spark, which would interpret a name with these characters as an expression.
         raise InputError(
@@ -361,7 +369,7 @@ def _column_kind(
     )
 
 
-def _as_value(column: Expr, kind: ColumnKind, engine: Any) -> Expr:
+def _as_value(column: Expr, kind: ColumnKind, dtype: Any, engine: Any) -> Expr:
     """
     Convert a column to the values that are compared.
 
@@ -371,6 +379,8 @@ def _as_value(column: Expr, kind: ColumnKind, engine: Any) -> Expr:
     values: Expr
     if kind == "flag":
         values = nw.when(column).then(nw.lit("yes")).otherwise(nw.when(~column).then(nw.lit("no")))
+    elif kind == "category" and dtype.is_float():
+        values = nw.when(~column.is_nan()).then(column.cast(nw.String))
     elif kind == "category":
         values = column.cast(nw.String)
     elif kind == "duration":

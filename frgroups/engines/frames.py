@@ -21,7 +21,7 @@ from frgroups.engines.removed_snapshots import explain_removed_snapshots
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.typing import IndexArray, IntArray
-from frgroups.internals.validation import check_columns
+from frgroups.internals.validation import check_columns, check_unique_column
 from frgroups.snapshot.membership_matrix import check_no_missing_uids, check_uids
 from frgroups.snapshot.snapshot_columns import SNAPSHOT_COLUMNS, SnapshotKey, snapshot_key
 
@@ -37,8 +37,9 @@ _FRAMES = {
     ("DataFrame", "pyspark.sql"),
     ("Table", "ibis"),
 }
-# Pairs of different texts that some collations treat as equal, because they ignore case, accents, or punctuation.
-_DIFFERENT_TEXTS = (("a", "A"), ("e", "é"), ("a-b", "ab"), ("a_b", "ab"))
+# Pairs of different texts that some collations treat as equal, because they ignore case, accents, punctuation, the
+# normalization of Unicode, or invisible characters.
+_DIFFERENT_TEXTS = (("a", "A"), ("e", "é"), ("a-b", "ab"), ("a_b", "ab"), ("é", "e\u0301"), ("ab", "a\u200bb"))
 
 
 def is_engine_frame(data: Any) -> bool:
@@ -120,6 +121,9 @@ def read_snapshot_key(data: Any, name: str) -> SnapshotKey:
     columns = _snapshot_columns(frame)
     if not columns:
         return SnapshotKey()
+    for column in columns:
+        check_unique_column(frame.columns, column, name)
+    frame = _comparable_snapshot_columns(frame.select(*columns), columns)
     checked = collect(frame.select(import_narwhals().len().alias("n_rows"), *_bounds(columns)))
     return _snapshot_key(checked, columns, name)
 
@@ -165,9 +169,12 @@ def _read_columns(
     # The columns are checked in the same order as those of a table in memory, so that the same error is raised.
     for column in (*uids, *timestamps):
         check_columns(frame.columns, [column], name)
+    for column in (*uids, *timestamps, *snapshot_columns):
+        check_unique_column(frame.columns, column, name)
     frame = frame.select(*dict.fromkeys([*uids, *timestamps, *snapshot_columns]))
     _check_types(frame, uids, timestamps, name)
     frame = frame.with_columns(nw.col(*uids).cast(nw.String))
+    frame = _comparable_snapshot_columns(frame, snapshot_columns)
     checked = _check_values(frame, uids, timestamps, snapshot_columns, name)
     return frame.select(*uids, *timestamps), checked
 
@@ -199,11 +206,14 @@ def _check_values(
     nw = import_narwhals()
     counts = [(nw.len() - nw.col(column).count()).alias(f"null_{column}") for column in (*uids, *timestamps)]
     counts += [count_true(nw.col(column) == "").alias(f"empty_{column}") for column in uids]
-    counts += [_is_inexact(column).alias(f"inexact_{column}") for column in uids]
+    # The collation of tenant_uid is also checked if the tenants are not otherwise used.
+    texts = list(dict.fromkeys([*uids, *(column for column in snapshot_columns if column == TENANT)]))
+    counts += [_is_inexact(column).alias(f"inexact_{column}") for column in texts]
     checked = collect(frame.select(nw.len().alias("n_rows"), *counts, *_bounds(snapshot_columns)))
     for column in uids:
         n_null, n_empty = (int(integers(checked, f"{kind}_{column}")[0]) for kind in ("null", "empty"))
         check_no_missing_uids(n_null or n_empty, column, name)
+    for column in texts:
         if checked[f"inexact_{column}"][0].as_py():
             raise _inexact_column(column, name)
     for column in timestamps:
@@ -217,9 +227,15 @@ def _check_values(
 
 
 def _snapshot_columns(frame: LazyFrame[Any]) -> list[str]:
+    return [column for column in SNAPSHOT_COLUMNS if column in frame.columns]
+
+
+def _comparable_snapshot_columns(frame: LazyFrame[Any], columns: Sequence[str]) -> LazyFrame[Any]:
+    """Convert the columns tenant_uid and taken_at to strings, except for timestamps and dates."""
     nw = import_narwhals()
     schema = frame.collect_schema()
-    return [column for column in SNAPSHOT_COLUMNS if schema.get(column) in (nw.String, nw.Datetime, nw.Date)]
+    texts = [column for column in columns if schema[column] not in (nw.String, nw.Datetime, nw.Date)]
+    return frame.with_columns(nw.col(*texts).cast(nw.String)) if texts else frame
 
 
 def _bounds(columns: Sequence[str]) -> list[Expr]:
@@ -231,7 +247,12 @@ def _bounds(columns: Sequence[str]) -> list[Expr]:
 
 def _snapshot_key(checked: pa.Table, columns: Iterable[str], name: str, *, can_be_empty: bool = False) -> SnapshotKey:
     """Return the tenant and the time in a row of `_bounds` and the number of rows."""
-    row = checked.to_pylist()[0]
+    try:
+        row = checked.to_pylist()[0]
+    except (OverflowError, ValueError) as error:
+        raise InputError(
+            f"The column 'taken_at' of `{name}` contains a time that is not between the years 1 and 9999."
+        ) from error
     bounds = {column: (row[f"first_{column}"], row[f"last_{column}"]) for column in columns}
     return snapshot_key(bounds, name, has_rows=can_be_empty or bool(row["n_rows"]))
 
@@ -239,11 +260,10 @@ def _snapshot_key(checked: pa.Table, columns: Iterable[str], name: str, *, can_b
 @explain_removed_snapshots()
 def check_exact(frame: LazyFrame[Any], columns: Sequence[str], name: str) -> None:
     """Raise InputError if the engine treats different values of a text column as equal. No rows are read."""
-    if columns:
-        checked = collect(frame.head(0).select(_is_inexact(column).alias(column) for column in columns))
-        for column in columns:
-            if checked[column][0].as_py():
-                raise _inexact_column(column, name)
+    checked = collect(frame.head(0).select(_is_inexact(column).alias(column) for column in columns))
+    for column in columns:
+        if checked[column][0].as_py():
+            raise _inexact_column(column, name)
 
 
 def as_narwhals(data: Any) -> LazyFrame[Any]:
@@ -317,8 +337,21 @@ def distinct(frame: LazyFrame[Any], *columns: str) -> LazyFrame[Any]:
 
 @explain_removed_snapshots()
 def collect(frame: LazyFrame[Any]) -> pa.Table:
-    """Evaluate a frame in its engine, and return the rows as an Arrow table."""
+    """
+    Evaluate a frame in its engine, and return the rows as an Arrow table. Timestamps with a time zone are in UTC.
+
+    128-bit integers are converted to 64 bits in the engine, because DuckDB can return them as an extension type. The
+    time zone of a DuckDB connection can be unknown to Python.
+    """
+    nw = import_narwhals()
+    wide = [column for column, dtype in frame.collect_schema().items() if dtype == nw.Int128]
+    if wide:
+        frame = frame.with_columns(nw.col(*wide).cast(nw.Int64))
     table: pa.Table = frame.collect(backend="pyarrow").to_arrow()
+    for position, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.type.tz is not None:
+            in_utc = table.column(position).cast(pa.timestamp(field.type.unit, "UTC"))
+            table = table.set_column(position, field.name, in_utc)
     return table
 
 

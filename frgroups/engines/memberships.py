@@ -30,6 +30,7 @@ from frgroups.engines.frames import (
 )
 from frgroups.engines.removed_snapshots import explain_removed_snapshots
 from frgroups.internals.typing import IndexArray, IntArray
+from frgroups.internals.validation import check_unique_column
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 if TYPE_CHECKING:
@@ -280,6 +281,8 @@ def collect_memberships(data: Any, name: str = "data") -> MembershipMatrix:
         # Other columns, for example those of a scan, are not needed.
         # `as_membership_matrix` raises the error about missing columns.
         columns = [column for column in (GROUP, CUSTOMER) if column in frame.columns]
+        for column in columns:
+            check_unique_column(frame.columns, column, name)
         data = frame.select(*columns).to_native() if columns else data
     return as_membership_matrix(data, name)
 

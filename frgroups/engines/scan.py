@@ -183,7 +183,7 @@ def _reader_of(engine: Any) -> _Reader:
         return lambda paths, _columns: _read_with_duckdb(engine, paths)
     if is_instance_of(engine, "SparkSession", "pyspark.sql"):
         return lambda paths, columns: _read_with_spark(engine, paths, columns)
-    name = engine.__name__ if isinstance(engine, ModuleType) else engine
+    name = engine.__name__ if isinstance(engine, ModuleType) else engine if isinstance(engine, str) else ""
     if name == "duckdb":
         connection = _import_engine(name).default_connection()
         return lambda paths, _columns: _read_with_duckdb(connection, paths)

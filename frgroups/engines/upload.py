@@ -34,7 +34,8 @@ def upload_table(table: pa.Table, like: Any) -> LazyFrame[Any]:
     Raises
     ------
     FrgroupsError
-        If the DuckDB connection does not allow tables in memory (setting `python_enable_replacements`).
+        If the DuckDB connection does not allow tables in memory (settings `python_enable_replacements` and
+        `enable_external_access`).
     """
     nw = import_narwhals()
     frame = as_narwhals(like)
@@ -67,5 +68,7 @@ def _scan_in_connection(relation: Any, table: pa.Table) -> Any:
         if type(error).__name__ != "CatalogException":
             raise
         raise FrgroupsError(
-            "DuckDB cannot read tables in memory in this connection. Run SET python_enable_replacements = true."
+            "DuckDB cannot read tables in memory in this connection. The settings python_enable_replacements and "
+            "enable_external_access must be true.",
+            hint="Run SET python_enable_replacements = true. A new connection is needed to change the other setting.",
         ) from error

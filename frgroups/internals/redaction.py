@@ -158,13 +158,17 @@ def safe_repr(value: object) -> str:
     """
     Return the repr of a value with masked contact data, shortened to 60 characters.
 
+    For a table, a column, or an array, only the type is returned, because the values can be personal data.
+
     Examples
     --------
-    >>> safe_repr("0150"), safe_repr("kari@example.org")
-    ("'0150'", "'…@…'")
+    >>> safe_repr("0150"), safe_repr("kari@example.org"), safe_repr(pd.Series(["Kari"]))
+    ("'0150'", "'…@…'", '<Series>')
     """
     if isinstance(value, str):
         value = mask_explicit_contacts(value)
+    elif (hasattr(value, "shape") and value.shape != ()) or hasattr(value, "__arrow_c_stream__"):
+        return f"<{type(value).__name__}>"
     representation = repr(value)
     if len(representation) > _MAX_LENGTH:
         return f"{representation[:_MAX_LENGTH]}… ({len(representation):,} characters)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from frgroups.errors import InputError
@@ -64,7 +64,11 @@ def wrong_type(value: object, name: str, expected: str, *, hint: str = "") -> In
     >>> print(wrong_type({}, "limits", "a Limits object", hint="Use fg.Limits(...)."))
     `limits` must be a Limits object, got dict. Use fg.Limits(...).
     """
-    return InputError(f"`{name}` must be {expected}, got {type(value).__name__}.", hint=hint)
+    kind = type(value)
+    # Several packages have a class DataFrame.
+    package = kind.__module__.partition(".")[0]
+    got = f"{package}.{kind.__name__}" if kind.__name__ == "DataFrame" and package != "pandas" else kind.__name__
+    return InputError(f"`{name}` must be {expected}, got {got}.", hint=hint)
 
 
 def check_type(value: object, kind: type, name: str) -> None:
@@ -105,6 +109,13 @@ def check_choice(value: object, name: str, choices: Iterable[object]) -> None:
     ):
         listed = format_list([repr(choice) for choice in accepted], conjunction="or")
         raise InputError(f"`{name}` must be {listed}, got {safe_repr(value)}.")
+
+
+def check_unique_column(columns: Sequence[object], column: str, name: str) -> None:
+    """Raise InputError if several columns of a table have the same name. `name` is the name of the argument."""
+    n = sum(isinstance(other, str) and other == column for other in columns)
+    if n > 1:
+        raise InputError(f"`{name}` has {n} columns with the name {column!r}. Remove or rename all but one.")
 
 
 def check_columns(columns: Iterable[object], required: Iterable[str], name: str) -> None:

@@ -15,7 +15,14 @@ import pyarrow as pa
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.typing import BoolArray, Int32Array, IntArray
-from frgroups.internals.validation import as_list, check_columns, check_text, check_type, wrong_type
+from frgroups.internals.validation import (
+    as_list,
+    check_columns,
+    check_text,
+    check_type,
+    check_unique_column,
+    wrong_type,
+)
 from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.snapshot_columns import SNAPSHOT_COLUMNS, check_one_snapshot
 from frgroups.snapshot.uid_lookup import lookup_positions
@@ -298,6 +305,8 @@ def read_table(data: Any, name: str) -> pd.DataFrame:
     for column in columns:
         check_columns(table.column_names, [column], name)
     columns += [column for column in SNAPSHOT_COLUMNS if column in table.column_names]
+    for column in columns:
+        check_unique_column(table.column_names, column, name)
     selected: pd.DataFrame = table.select(columns).to_pandas()
     return selected
 
@@ -325,10 +334,7 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
     """
     check_type(frame, pd.DataFrame, what)
     check_columns(frame.columns, [column], what)
-    if isinstance(frame[column], pd.DataFrame):
-        raise InputError(
-            f"`{what}` has {frame[column].shape[1]} columns with the name {column!r}. Remove or rename all but one."
-        )
+    check_unique_column(list(frame), column, what)
     uids = _decode_categories(frame[column])
     kind = pd.api.types.infer_dtype(uids, skipna=True)
     if uids.notna().any() and kind != "string":

@@ -9,24 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_distinct_times, format_utc
-from frgroups.internals.timestamps import parse_timestamp
+from frgroups.internals.timestamps import is_date, parse_timestamp
+from frgroups.internals.validation import check_unique_column
 
 # The columns whose values differ between snapshots.
 SNAPSHOT_COLUMNS = ("tenant_uid", "taken_at")
 
 
 class SnapshotKey(NamedTuple):
-    """Tenant and time of the snapshot in a table. The values are None if the table does not contain them."""
+    """
+    Tenant and time of the snapshot in a table. The values are None if the table does not contain them.
+
+    If the table contains only the date, `taken_at` is the start of the day and `is_date` is True.
+    """
 
     tenant_uid: str | None = None
     taken_at: datetime | None = None
+    is_date: bool = False
 
 
 def check_one_snapshot(table: pd.DataFrame, name: str) -> SnapshotKey:
@@ -53,9 +59,9 @@ def check_one_snapshot(table: pd.DataFrame, name: str) -> SnapshotKey:
     """
     bounds = {}
     for column in SNAPSHOT_COLUMNS:
-        if list(table).count(column) == 1:
-            values = table[column].dropna()
-            bounds[column] = (values.min(), values.max()) if len(values) else (None, None)
+        if column in table:
+            check_unique_column(list(table), column, name)
+            bounds[column] = _smallest_and_largest(table[column].dropna())
     return snapshot_key(bounds, name, has_rows=bool(len(table)))
 
 
@@ -74,9 +80,10 @@ def snapshot_key(bounds: Mapping[str, tuple[Any, Any]], name: str, *, has_rows: 
         if first != last:
             raise _several_values(column, first, last, name)
     tenant_uid = bounds.get("tenant_uid", (None,))[0]
+    tenant_uid = None if tenant_uid is None else str(tenant_uid)
     taken_at = bounds.get("taken_at", (None,))[0]
     with suppress(InputError):
-        return SnapshotKey(tenant_uid, None if taken_at is None else parse_timestamp(taken_at))
+        return SnapshotKey(tenant_uid, None if taken_at is None else parse_timestamp(taken_at), is_date(taken_at))
     return SnapshotKey(tenant_uid)
 
 
@@ -86,11 +93,27 @@ def check_comparable_keys(old: SnapshotKey, new: SnapshotKey) -> None:
         raise InputError(
             f"Both snapshots must belong to the same tenant, got tenants {old.tenant_uid} and {new.tenant_uid}."
         )
-    if old.taken_at and new.taken_at and old.taken_at > new.taken_at:
+    if old.taken_at is None or new.taken_at is None:
+        return
+    # A date can mean any time of the day.
+    latest = new.taken_at + timedelta(days=1, microseconds=-1) if new.is_date else new.taken_at
+    if old.taken_at > latest:
         raise InputError(
             "The older snapshot must be passed first, but the first snapshot was taken at "
             f"{format_utc(old.taken_at, seconds=True)} and the second at {format_utc(new.taken_at, seconds=True)}."
         )
+
+
+def _smallest_and_largest(values: pd.Series) -> tuple[Any, Any]:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.cat.categories.dtype)
+    if not len(values):
+        return None, None
+    try:
+        return values.min(), values.max()
+    except TypeError:  # The values have different types, for example dates and timestamps.
+        texts = values.map(str)
+        return texts.min(), texts.max()
 
 
 def _several_values(column: str, first: Any, last: Any, name: str) -> InputError:
@@ -99,7 +122,7 @@ def _several_values(column: str, first: Any, last: Any, name: str) -> InputError
         times = [value if value.tzinfo else value.replace(tzinfo=UTC) for value in (first, last)]
         values = " and ".join(format_distinct_times(*times))
     else:
-        values = " and ".join(str(value) if isinstance(value, date) else repr(value) for value in (first, last))
+        values = " and ".join(repr(value) if isinstance(value, str) else str(value) for value in (first, last))
     if column == "taken_at":
         return InputError(
             f"`{name}` contains several snapshots: the column 'taken_at' contains {values}.",

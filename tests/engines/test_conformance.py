@@ -179,6 +179,7 @@ def test_incomparable_snapshots(engine, columns, message):
             with pytest.raises(InputError, match=message):
                 function(first, second)
         function(engine(older), engine(newer))
+        function(engine(rows.assign(taken_at="2026-11-10T08:10Z")), engine(rows.assign(taken_at="2026-11-10")))
 
 
 def test_no_rows_of_a_time(engine):

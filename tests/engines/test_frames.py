@@ -1,6 +1,7 @@
 """Tests for the frames of query engines: recognition, errors, and the number of rows that leave the engine."""
 
 import sys
+from datetime import date, datetime
 
 import duckdb
 import narwhals as nw
@@ -13,10 +14,11 @@ import pytest
 
 import frgroups as fg
 from frgroups.analysis import pair_counts
+from frgroups.engines import frames
 from frgroups.engines.frames import is_engine_frame
 from frgroups.errors import FrgroupsError, InputError
 from tests.engines.conftest import LAZY, create_frame
-from tests.engines.test_conformance import LATER, TABLE
+from tests.engines.test_conformance import LATER, TABLE, create_table
 
 N_GROUPS = TABLE["customer_group_uid"].nunique()
 N_PAIRS = N_GROUPS * (N_GROUPS - 1) // 2
@@ -136,8 +138,9 @@ def test_narwhals_is_not_installed(monkeypatch):
         fg.group_sizes(create_frame(TABLE, "duckdb"))
 
 
-def test_collation():
-    "The result does not depend on the sort order of the engine."
+def test_sort_order(monkeypatch):
+    "The result does not depend on the sort order of an engine. Some databases compare exactly, but sort by language."
+    monkeypatch.setattr(frames, "_DIFFERENT_TEXTS", (("a", "A"),))
     with duckdb.connect() as connection:
         connection.execute("SET default_collation = 'de'")
         connection.execute("CREATE TABLE t AS SELECT * FROM (VALUES ('B', '1'), ('a', '1'), ('C', '2')) AS v(g, c)")
@@ -150,7 +153,7 @@ def test_collation():
     assert combinations["groups"].tolist() == [("C",), ("B", "a")]
 
 
-@pytest.mark.parametrize("collation", ["NOCASE", "NOACCENT", "NOCASE.NOACCENT", "th"])
+@pytest.mark.parametrize("collation", ["NOCASE", "NOACCENT", "NOCASE.NOACCENT", "th", "de"])
 @pytest.mark.parametrize("column", ["tenant_uid", "customer_group_uid", "customer_uid"])
 def test_ignored_case(collation, column):
     "If the engine treats different uids as equal, the frame is rejected, even if it has no letters or no rows."
@@ -196,3 +199,64 @@ def test_columns_that_are_read(monkeypatch):
 
     assert columns == [["customer_group_uid", "customer_uid"]]
     pdt.assert_frame_equal(duplicates, fg.duplicate_groups(TABLE))
+
+
+TIMES = create_table([("vip", "c-1"), ("all", "c-2")]).assign(taken_at=["2026-11-03", "2026-11-10"])
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        TIMES.astype({"taken_at": "category"}),
+        TIMES.assign(taken_at=[date(2026, 11, 3), datetime(2026, 11, 10)]),
+        pa.Table.from_pandas(TIMES.astype({"taken_at": "category"})),
+        pl.from_pandas(TIMES).with_columns(pl.col("taken_at").cast(pl.Categorical)).lazy(),
+        *(
+            create_frame(TIMES, "duckdb").project(f"* REPLACE (taken_at::{kind} AS taken_at)")
+            for kind in ("ENUM ('2026-11-03', '2026-11-10')", "DATE", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMPTZ")
+        ),
+        create_frame(TIMES, "duckdb").project("* REPLACE (epoch(taken_at::TIMESTAMP)::INTEGER AS taken_at)"),
+    ],
+    ids=lambda frame: type(frame).__name__,
+)
+def test_types_of_times(frame):
+    "Several times are rejected for every type of the column taken_at, and a single time is accepted."
+    with pytest.raises(InputError, match="several snapshots"):
+        fg.group_sizes(frame)
+
+    one = nw.from_native(frame).filter(nw.col("customer_uid") == "c-1").to_native()
+    assert fg.group_sizes(one)["customer_group_uid"].tolist() == ["vip"]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["arrow_lossless_conversion = true", "TimeZone = 'PST'", "default_null_order = 'nulls_first'"],
+)
+def test_settings_of_duckdb(setting):
+    "The results do not depend on the settings of the connection."
+    table = TIMES[:1].assign(taken_at=pd.Timestamp("2026-11-03T08:10Z"))
+    with duckdb.connect() as connection:
+        connection.execute(f"SET {setting}")
+        frame = connection.from_arrow(pa.Table.from_pandas(table, preserve_index=False))
+
+        for function in (fg.group_sizes, fg.duplicate_groups, lambda data: fg.group_changes(data, data)):
+            pdt.assert_frame_equal(function(frame), function(table))
+        assert fg.size_history(frame)["taken_at"].tolist() == table["taken_at"].tolist()
+
+
+@pytest.mark.parametrize("column", ["customer_uid", "tenant_uid", "taken_at"])
+def test_repeated_columns(column):
+    "If a column occurs twice, the frame or table is rejected."
+    relation = create_frame(TIMES[:1].assign(tenant_uid="t-1"), "duckdb").project(f"*, 'x' AS {column}")
+    table = relation.to_arrow_table()
+    for data in (relation, table, table.to_pandas(ignore_metadata=True)):
+        for function in (fg.group_sizes, fg.duplicate_groups):
+            with pytest.raises(InputError, match=f"2 columns with the name '{column}'"):
+                function(data)
+
+
+def test_times_of_infinity():
+    "A time that Python cannot represent is rejected with the name of the column."
+    frame = create_frame(TIMES[:1], "duckdb").project("* REPLACE ('infinity'::TIMESTAMP AS taken_at)")
+    with pytest.raises(InputError, match="'taken_at' of `data`"):
+        fg.group_sizes(frame)

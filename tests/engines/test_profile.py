@@ -328,3 +328,40 @@ def test_collation_of_attributes():
         with pytest.raises(InputError, match="'city' of `attributes` as equal"):
             fg.group_profile(memberships, "vip", versus="all", attributes=attributes)
         fg.group_profile(memberships, "vip", versus="all", attributes=attributes.project("customer_uid, size"))
+
+
+@pytest.mark.parametrize("name", ["*", "^x$"])
+def test_names_that_are_patterns(lazy_engine, name):
+    "Attributes with names that an engine interprets as patterns are rejected."
+    attributes = ATTRIBUTES[["customer_uid"]].assign(**{name: "a"})
+    with pytest.raises(InputError, match="Rename the column"):
+        fg.group_profile(lazy_engine(MEMBERSHIPS), "Å", attributes=lazy_engine(attributes))
+
+
+def test_json_attribute():
+    "A JSON attribute of DuckDB is compared as text."
+    attributes = create_frame(ATTRIBUTES[["customer_uid"]], "duckdb").project("customer_uid, '{}'::JSON AS j")
+
+    profile = fg.group_profile(create_frame(MEMBERSHIPS, "duckdb"), "Å", attributes=attributes, min_count=0)
+
+    assert "{}" in profile["value"].tolist()
+
+
+@pytest.mark.parametrize("kind", LAZY)
+def test_category_of_numbers(kind):
+    "NaN is a missing value of an attribute with numbers that is compared by value."
+    attributes = ATTRIBUTES[["customer_uid"]].assign(payment_terms=float("nan"))
+
+    profile = fg.group_profile(
+        create_frame(MEMBERSHIPS, kind), "Å", attributes=create_frame(attributes, kind), min_count=0
+    )
+
+    assert profile["value"].tolist() == ["(missing)"]
+
+
+def test_no_values_in_errors():
+    "An error about attributes of the wrong type contains no values."
+    with pytest.raises(InputError) as caught:
+        fg.group_profile(fg.sample_snapshot(), "vip", attributes=pl.DataFrame({"email": ["kari@example.test"]}))
+
+    assert "kari" not in str(caught.value)

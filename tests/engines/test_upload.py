@@ -85,9 +85,10 @@ def test_own_connection(tmp_path):
         assert names.fetchall() == [("lists",)]
 
 
-def test_replacements_are_disabled():
-    "If the connection cannot read Python variables, the error names the setting."
+@pytest.mark.parametrize("setting", ["python_enable_replacements", "enable_external_access"])
+def test_replacements_are_disabled(setting):
+    "If the connection cannot read Python variables, the error names the settings."
     with duckdb.connect() as connection:
-        connection.execute("SET python_enable_replacements = false")
-        with pytest.raises(FrgroupsError, match="python_enable_replacements"):
+        connection.execute(f"SET {setting} = false")
+        with pytest.raises(FrgroupsError, match=setting):
             upload_table(create_upload(), connection.sql("SELECT 1 AS n"))
