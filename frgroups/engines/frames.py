@@ -246,7 +246,7 @@ def _bounds(columns: Sequence[str]) -> list[Expr]:
 
 
 def _snapshot_key(checked: pa.Table, columns: Iterable[str], name: str, *, can_be_empty: bool = False) -> SnapshotKey:
-    """Return the tenant and the time in a row of `_bounds` and the number of rows."""
+    """Return the tenant and the time. `checked` is a row with the values of `_bounds` and the number of rows."""
     try:
         row = checked.to_pylist()[0]
     except (OverflowError, ValueError) as error:
@@ -383,7 +383,7 @@ def _is_inexact(column: str) -> Expr:
     """Return an expression that is True if the engine treats different values of a text column as equal."""
     nw = import_narwhals()
     # The texts are appended to an empty string that has the collation of the column.
-    # The minimum of no values has this collation, and the engine does not need to read the column.
+    # `min` of zero rows is null with the collation of the column, and the engine does not need to read the column.
     empty = nw.coalesce(nw.when(nw.lit(False)).then(nw.col(column)).min(), nw.lit(""))
     compared = [
         nw.concat_str(empty, nw.lit(first)) == nw.concat_str(empty, nw.lit(second))

@@ -111,5 +111,5 @@ def parse_stored_timestamp(text: str) -> datetime:
     """
     timestamp = datetime.fromisoformat(text)
     if timestamp.tzinfo is None or not 2000 <= timestamp.year < 3000:
-        raise ValueError(f"{text!r} is not a timestamp with a time zone between the years 2000 and 2999.")
+        raise ValueError(f"{text!r} is not a timestamp from the years 2000 to 2999 with a time zone.")
     return timestamp

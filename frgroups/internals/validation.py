@@ -101,7 +101,7 @@ def check_choice(value: object, name: str, choices: Iterable[object]) -> None:
     frgroups.errors.InputError: `labels` must be 'uid' or 'name', got 'code'.
     """
     accepted = list(choices)
-    # A subclass of str or a NumPy integer matches an equal choice.
+    # A NumPy integer or an instance of a subclass of str is accepted if it is equal to one of the choices.
     # A bool does not match a number, although True equals 1.
     is_scalar = value is None or isinstance(value, str | numbers.Number)
     if not is_scalar or not any(

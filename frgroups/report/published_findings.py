@@ -71,7 +71,8 @@ def _contains_small_number(text: str, names: list[str], min_count: int) -> bool:
     """
     Return True if a string states a number of customers that is small enough to be suppressed.
 
-    Numbers in group names, dates, percentages, numbers of rereads, and numbers of other groups are ignored.
+    The function ignores numbers that are part of a group name, dates, and percentages. It also ignores how often a
+    group was read again, and the number of other groups.
     """
     for name in names:
         if name:

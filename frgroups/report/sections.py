@@ -249,7 +249,11 @@ def _compare_ends(history: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp
 
 
 def _stored_between(data: ReportData) -> list[str]:
-    """Return the folders of the newest stored snapshots before `data.snapshot` and, if given, after `data.before`."""
+    """
+    Return the folders of the newest stored snapshots that are older than `data.snapshot`.
+
+    If `data.before` is given, the snapshots are also newer than `data.before`.
+    """
     stored = list_snapshots(tenant_uid=data.snapshot.tenant_uid)
     is_between = is_from_host(stored, data.snapshot.base_url) & (stored["taken_at"] < data.snapshot.taken_at)
     if data.before is not None:

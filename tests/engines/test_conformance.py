@@ -168,7 +168,7 @@ def test_several_snapshots(engine, column, values, message):
     ],
 )
 def test_incomparable_snapshots(engine, columns, message):
-    "Two tables or frames of different tenants or in the wrong order are rejected, also if only one is a frame."
+    "Snapshots of different tenants or in the wrong order are rejected, even if only one of them is a frame."
     rows = create_table([("vip", "c-1"), ("all", "c-1")])
     (old, new), (older, newer) = (
         [rows.assign(**{column: value}) for column, values in columns.items() for value in values],

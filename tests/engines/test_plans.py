@@ -165,7 +165,7 @@ def test_collected_rows(collected, kind, mode):
 
 @pytest.mark.parametrize("kind", LAZY)
 def test_unknown_customers_are_not_compared(collected, kind):
-    "With `allow_similar_ids`, unknown customers are not collected, and the plan equals the plan from a table."
+    "With `allow_similar_ids`, unknown customers are only counted, and the plan is the same as in memory."
     table = create_table([("vip", "c-1"), ("vip", "C-2"), ("vip", "other")])
 
     for mode, n_changes in {"add": 2, "remove": 1, "keep_only": 19, "mirror": 21}.items():

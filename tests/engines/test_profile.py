@@ -188,7 +188,7 @@ def test_session_time_zone():
 
 @pytest.mark.parametrize("kind", LAZY)
 def test_not_a_number(kind):
-    "As in memory, NaN is a missing value, and attributes with decimal numbers are compared by their means."
+    "NaN is a missing value, and attributes with decimal numbers are compared by their means."
     table = pa.table(
         {
             "customer_uid": ATTRIBUTES["customer_uid"].tolist(),

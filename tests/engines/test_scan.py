@@ -244,7 +244,7 @@ def test_several_hosts_and_no_host(tmp_path):
 
 
 def test_servers_on_this_machine(tmp_path):
-    "Servers on this machine are read only if no other snapshots are stored, separately for each given tenant."
+    "For each given tenant, snapshots of local servers are read only if the tenant has no other snapshots."
     first, last, own = (
         replace(VIP, base_url="http://127.0.0.1:8020"),
         replace(LATER, base_url="http://127.0.0.1:8030"),

@@ -37,7 +37,7 @@ def joined_rows(frame, uploaded):
 
 
 def test_join(lazy_engine):
-    "The frame can be joined with the uploaded rows after the Arrow table was released, and times stay in UTC."
+    "The uploaded rows can still be joined after the Arrow table has been released, and their times are in UTC."
     frame = lazy_engine(FRAME)
     uploaded = upload_table(create_upload(), frame)
     gc.collect()
