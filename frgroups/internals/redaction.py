@@ -162,8 +162,8 @@ def safe_repr(value: object) -> str:
 
     Examples
     --------
-    >>> safe_repr("0150"), safe_repr("kari@example.org"), safe_repr(pd.Series(["Kari"]))
-    ("'0150'", "'…@…'", '<Series>')
+    >>> safe_repr("0150"), safe_repr("kari@example.org"), safe_repr(sample_snapshot().customers)
+    ("'0150'", "'…@…'", '<DataFrame>')
     """
     if isinstance(value, str):
         value = mask_explicit_contacts(value)

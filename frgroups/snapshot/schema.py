@@ -10,8 +10,17 @@ import pandas as pd
 import pyarrow as pa
 
 from frgroups.errors import InputError
+from frgroups.internals.redaction import safe_repr
 
 TIMESTAMP_DTYPE = "datetime64[us, UTC]"
+
+# Descriptions of the dtypes in error messages.
+_EXPECTED = {
+    TIMESTAMP_DTYPE: "timestamps in ISO 8601, for example 2026-11-23T08:10Z",
+    "Int64": "integers",
+    "boolean": "the values True and False",
+    "str": "strings",
+}
 
 GROUPS = {
     "customer_group_uid": "str",
@@ -207,15 +216,31 @@ def _coerce_column(column: pd.Series, name: str, dtype: Any) -> pd.Series:
     if column.dtype == dtype:
         return column
     try:
-        if dtype == TIMESTAMP_DTYPE and column.dtype == "str":
-            # Pass the format, because pandas would infer it from the first row, and only some rows have fractional
-            # seconds.
-            column = pd.to_datetime(column, utc=True, format="ISO8601")
-        elif dtype == TIMESTAMP_DTYPE:
-            column = pd.to_datetime(column, utc=True)
-        converted: pd.Series = column.astype(dtype)
-        return converted
+        return _convert(column, dtype)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(
-            f"The column {name!r} cannot be converted from {column.dtype} to {dtype}: {error}"
-        ) from error
+        value = next((value for value in column.dropna() if not _can_convert(value, dtype)), None)
+        if value is None:
+            message = f"The column {name!r} cannot be converted from {column.dtype} to {dtype}: {error}"
+        else:
+            message = f"The column {name!r} must contain {_EXPECTED.get(dtype, dtype)}, got {safe_repr(value)}."
+        raise InputError(message) from error
+
+
+def _convert(column: pd.Series, dtype: Any) -> pd.Series:
+    if dtype == TIMESTAMP_DTYPE:
+        if pd.api.types.is_numeric_dtype(column.dtype):
+            if column.notna().any():
+                raise TypeError("Numbers are not timestamps.")
+            column = column.astype(object)
+        # pandas would infer another format from the first row, for example the month first.
+        column = pd.to_datetime(column, utc=True, format="ISO8601")
+    converted: pd.Series = column.astype(dtype)
+    return converted
+
+
+def _can_convert(value: Any, dtype: Any) -> bool:
+    try:
+        _convert(pd.Series([value]), dtype)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True

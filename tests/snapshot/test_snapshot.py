@@ -130,7 +130,7 @@ def test_taken_at_in_utc(given, expected):
             lambda: create_snapshot(
                 MEMBERSHIPS, None, pd.DataFrame({"customer_uid": ["c-1"], "credit_limit": ["a lot"]})
             ),
-            "'credit_limit'.*Int64",
+            "'credit_limit' must contain integers, got 'a lot'",
         ),
         (
             lambda: create_snapshot(
@@ -400,3 +400,26 @@ def test_repeated_column(column):
 
     with pytest.raises(InputError, match=repr(column)):
         snapshot_from_frames(memberships, None, customers, tenant_uid="t", taken_at="2026-11-23T08:10Z")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("credit_limit", [100.0, 2500.5], "integers, got 2500.5"),
+        ("has_email", [True, "maybe"], "the values True and False, got 'maybe'"),
+        ("created_at", ["2026-11-17", "17.11.2026"], "timestamps in ISO 8601, for example .*, got '17.11.2026'"),
+        ("created_at", pd.Series(["2026-11-17", "05.11.2026"], dtype=object), "timestamps .*, got '05.11.2026'"),
+        ("created_at", [20261117, 20261118], "timestamps .*, got 20261117"),
+    ],
+)
+def test_invalid_values(column, values, message):
+    "A value that cannot be converted is named. Only timestamps in ISO 8601 are converted."
+    customers = pd.DataFrame({"customer_uid": ["c-1", "c-2"], column: values})
+    with pytest.raises(InputError, match=f"{column!r} must contain {message}"):
+        create_snapshot(MEMBERSHIPS, None, customers)
+
+
+def test_missing_timestamps():
+    "A column of missing numbers is converted to missing timestamps."
+    customers = pd.DataFrame({"customer_uid": ["c-1", "c-2"], "created_at": [float("nan")] * 2})
+    assert create_snapshot(MEMBERSHIPS, None, customers).customers["created_at"].isna().all()
