@@ -958,7 +958,7 @@ def test_missing_group_is_not_read(client, world):
     receipt = apply(client, plan)
 
     assert receipt.counts == {"not_sent": 10} and receipt.created == {"a"}
-    assert "401" in receipt.stopped and "404" not in receipt.stopped
+    assert "status 401" in receipt.stopped and "status 404" not in receipt.stopped
 
 
 def test_customer_facts_of_undo(client, world):
