@@ -81,7 +81,7 @@ def test_failed_handshake(answer, reason, workers, monkeypatch):
 
     assert {error.reason for error in errors} == {reason} and n_requests == len(proxy.requests) == 10
     for error in errors:
-        assert ("200" in str(error) and f"127.0.0.1:{proxy.port}" in str(error)) is (reason == "proxy")
+        assert ("status 200" in str(error) and f"127.0.0.1:{proxy.port}" in str(error)) is (reason == "proxy")
         assert ("login page" in str(error)) is (reason == "proxy")
 
 
@@ -101,7 +101,7 @@ def test_socks_proxy(monkeypatch):
         errors, n_requests = read_often(proxy.port, monkeypatch, scheme="socks5")
 
     assert {error.reason for error in errors} == {"proxy"} and n_requests == 10
-    assert "login page" in str(errors[0]) and "200" not in str(errors[0])
+    assert "login page" in str(errors[0]) and "status 200" not in str(errors[0])
 
 
 def silent(connection):
