@@ -61,7 +61,7 @@ def test_html_page(status, body):
         write_error, writes = fail(service, lambda client: client.update_group_customers("vip", add=["c-1"]))
 
     assert type(error) is type(write_error) is STATUSES[status]
-    assert error.status == status and "4711" not in str(error) + str(write_error)
+    assert error.status == status and "token-4711" not in str(error) + str(write_error)
     assert writes == 1 and attempts == (2 if status == 429 or status >= 500 else 1)
     if status != 429:
         assert "HTML" in str(error) and "HTML" in str(write_error)
