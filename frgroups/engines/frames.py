@@ -227,7 +227,15 @@ def _check_values(
 
 
 def _snapshot_columns(frame: LazyFrame[Any]) -> list[str]:
-    return [column for column in SNAPSHOT_COLUMNS if column in frame.columns]
+    """Return the existing columns tenant_uid and taken_at, except for columns of types that have no order."""
+    nw = import_narwhals()
+    schema = frame.collect_schema()
+    columns = [column for column in SNAPSHOT_COLUMNS if column in schema]
+    return [
+        column
+        for column in columns
+        if not (schema[column].is_nested() or schema[column] in (nw.Binary, nw.Duration, nw.Time))
+    ]
 
 
 def _comparable_snapshot_columns(frame: LazyFrame[Any], columns: Sequence[str]) -> LazyFrame[Any]:
@@ -251,7 +259,8 @@ def _snapshot_key(checked: pa.Table, columns: Iterable[str], name: str, *, can_b
         row = checked.to_pylist()[0]
     except (OverflowError, ValueError) as error:
         raise InputError(
-            f"The column 'taken_at' of `{name}` contains a time that is not between the years 1 and 9999."
+            f"The column 'taken_at' of `{name}` contains a time that is not between the years 1 and 9999.",
+            hint="Remove these rows in the query engine.",
         ) from error
     bounds = {column: (row[f"first_{column}"], row[f"last_{column}"]) for column in columns}
     return snapshot_key(bounds, name, has_rows=can_be_empty or bool(row["n_rows"]))

@@ -15,6 +15,7 @@ from frgroups.internals.redaction import safe_repr
 CLOCK_TOLERANCE = timedelta(minutes=10)
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})\s*", re.IGNORECASE)
+_IN_UTC = re.compile(r"(.*?)\s*(?:UTC|Z)", re.IGNORECASE)
 _MAX_DURATION = timedelta(days=365_000)
 
 
@@ -90,7 +91,11 @@ def is_date(value: object) -> bool:
 
 def _to_datetime(value: date | str) -> datetime:
     if isinstance(value, str):
-        return datetime.fromisoformat(re.sub(r"\s*UTC$", "Z", value.strip()))
+        in_utc = _IN_UTC.fullmatch(value.strip())
+        timestamp = datetime.fromisoformat(in_utc[1] if in_utc else value.strip())
+        if in_utc and timestamp.tzinfo is not None:
+            raise ValueError("The timestamp has two time zones.")
+        return timestamp
     if not isinstance(value, (date, np.datetime64)) or pd.isna(value):
         raise TypeError("The value must be a string, a date, or a timestamp.")
     converted: datetime = pd.Timestamp(value).to_pydatetime(warn=False)

@@ -18,7 +18,7 @@ TIMESTAMP_DTYPE = "datetime64[us, UTC]"
 _EXPECTED = {
     TIMESTAMP_DTYPE: "timestamps in ISO 8601, for example 2026-11-23T08:10Z",
     "Int64": "integers",
-    "boolean": "the values True and False",
+    "boolean": "the Boolean values True and False",
     "str": "strings",
 }
 
@@ -219,6 +219,7 @@ def _coerce_column(column: pd.Series, name: str, dtype: Any) -> pd.Series:
         return _convert(column, dtype)
     except (TypeError, ValueError, OverflowError) as error:
         value = next((value for value in column.dropna() if not _can_convert(value, dtype)), None)
+        value = value.item() if isinstance(value, np.generic) else value
         if value is None:
             message = f"The column {name!r} cannot be converted from {column.dtype} to {dtype}: {error}"
         else:
@@ -232,9 +233,14 @@ def _convert(column: pd.Series, dtype: Any) -> pd.Series:
             if column.notna().any():
                 raise TypeError("Numbers are not timestamps.")
             column = column.astype(object)
+        if column.dtype in ("str", "object") and column.isin(["now", "today"]).any():
+            raise ValueError("pandas would convert these words to the current time.")
         # pandas would infer another format from the first row, for example the month first.
         column = pd.to_datetime(column, utc=True, format="ISO8601")
     converted: pd.Series = column.astype(dtype)
+    if dtype == "Int64" and ((converted != column) & column.notna()).any():
+        # pandas does not check the values of nullable dtypes.
+        raise ValueError("Some numbers are not 64-bit integers.")
     return converted
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_distinct_times, format_utc
-from frgroups.internals.timestamps import is_date, parse_timestamp
+from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.validation import check_unique_column
 
 # The columns whose values differ between snapshots.
@@ -27,7 +27,7 @@ class SnapshotKey(NamedTuple):
     """
     Tenant and time of the snapshot in a table. The values are None if the table does not contain them.
 
-    If the table contains only the date, `taken_at` is the start of the day and `is_date` is True.
+    If the table contains a date or midnight, `taken_at` is the start of the day and `is_date` is True.
     """
 
     tenant_uid: str | None = None
@@ -74,7 +74,8 @@ def snapshot_key(bounds: Mapping[str, tuple[Any, Any]], name: str, *, has_rows: 
     if "taken_at" in bounds and not has_rows:
         raise InputError(
             f"`{name}` has a column 'taken_at', but no rows.",
-            hint="If you selected a time, use one from the column taken_at of list_snapshots. A date means midnight.",
+            hint="If you selected a time, use one from the column taken_at of list_snapshots. A date means midnight. "
+            "If the snapshot has no members, remove the column.",
         )
     for column, (first, last) in bounds.items():
         if first != last:
@@ -83,7 +84,9 @@ def snapshot_key(bounds: Mapping[str, tuple[Any, Any]], name: str, *, has_rows: 
     tenant_uid = None if tenant_uid is None else str(tenant_uid)
     taken_at = bounds.get("taken_at", (None,))[0]
     with suppress(InputError):
-        return SnapshotKey(tenant_uid, None if taken_at is None else parse_timestamp(taken_at), is_date(taken_at))
+        timestamp = None if taken_at is None else parse_timestamp(taken_at)
+        # Tables often contain the start of the day instead of a date.
+        return SnapshotKey(tenant_uid, timestamp, timestamp is not None and timestamp.time() == time())
     return SnapshotKey(tenant_uid)
 
 
@@ -111,7 +114,7 @@ def _smallest_and_largest(values: pd.Series) -> tuple[Any, Any]:
         return None, None
     try:
         return values.min(), values.max()
-    except TypeError:  # The values have different types, for example dates and timestamps.
+    except (TypeError, ValueError):  # The values have different types, for example dates and timestamps.
         texts = values.map(str)
         return texts.min(), texts.max()
 

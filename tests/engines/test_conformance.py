@@ -179,7 +179,8 @@ def test_incomparable_snapshots(engine, columns, message):
             with pytest.raises(InputError, match=message):
                 function(first, second)
         function(engine(older), engine(newer))
-        function(engine(rows.assign(taken_at="2026-11-10T08:10Z")), engine(rows.assign(taken_at="2026-11-10")))
+        for day in ("2026-11-10", pd.Timestamp("2026-11-10")):
+            function(engine(rows.assign(taken_at="2026-11-10T08:10Z")), engine(rows.assign(taken_at=day)))
 
 
 def test_no_rows_of_a_time(engine):

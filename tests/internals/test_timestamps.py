@@ -21,6 +21,8 @@ EIGHT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
         "2026-11-23 08:10 UTC",
         "2026-11-23T09:10:00.000000+01:00",
         "20261123T081000Z",
+        "2026-11-23t08:10z",
+        "2026-11-23 08:10 utc",
         datetime(2026, 11, 23, 8, 10),
         pd.Timestamp("2026-11-23 09:10+01:00"),
         np.datetime64("2026-11-23T08:10"),
@@ -31,16 +33,29 @@ def test_timestamps(value):
     assert parse_timestamp(value) == EIGHT and not is_date(value)
 
 
-@pytest.mark.parametrize("value", ["2026-11-23", "20261123", date(2026, 11, 23)])
+@pytest.mark.parametrize("value", ["2026-11-23", "20261123", "2026-11-23 UTC", date(2026, 11, 23)])
 def test_dates(value):
     "A date means midnight in UTC."
-    assert parse_timestamp(value) == datetime(2026, 11, 23, tzinfo=UTC) and is_date(value)
+    assert parse_timestamp(value) == datetime(2026, 11, 23, tzinfo=UTC)
+    assert is_date(value) or value == "2026-11-23 UTC"
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        *("05.11.2026", "11/10/2026", "17-11-2026", "Nov 5 2026", "2026", "2026-11", "T06:00", "today", "now", ""),
+        *(
+            "05.11.2026",
+            "11/10/2026",
+            "17-11-2026",
+            "Nov 5 2026",
+            "2026",
+            "2026-11",
+            "2026-11-23T08:10+01:00Z",
+            "T06:00",
+            "today",
+            "now",
+            "",
+        ),
         *(20261117, 1.7e9, True, None, pd.NaT, np.datetime64("NaT"), "0001-01-01T00:00+01:00"),
     ],
 )

@@ -406,7 +406,10 @@ def test_repeated_column(column):
     ("column", "values", "message"),
     [
         ("credit_limit", [100.0, 2500.5], "integers, got 2500.5"),
-        ("has_email", [True, "maybe"], "the values True and False, got 'maybe'"),
+        ("has_email", [True, "maybe"], "the Boolean values True and False, got 'maybe'"),
+        ("credit_limit", pd.array([1.0, 2.5], dtype="Float64"), "integers, got 2.5"),
+        ("credit_limit", pd.array([1, 2**63], dtype="UInt64"), f"integers, got {2**63}"),
+        ("created_at", ["2026-11-17", "now"], "timestamps .*, got 'now'"),
         ("created_at", ["2026-11-17", "17.11.2026"], "timestamps in ISO 8601, for example .*, got '17.11.2026'"),
         ("created_at", pd.Series(["2026-11-17", "05.11.2026"], dtype=object), "timestamps .*, got '05.11.2026'"),
         ("created_at", [20261117, 20261118], "timestamps .*, got 20261117"),
