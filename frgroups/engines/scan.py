@@ -183,7 +183,9 @@ def _reader_of(engine: Any) -> _Reader:
         return lambda paths, _columns: _read_with_duckdb(engine, paths)
     if is_instance_of(engine, "SparkSession", "pyspark.sql"):
         return lambda paths, columns: _read_with_spark(engine, paths, columns)
-    name = engine.__name__ if isinstance(engine, ModuleType) else engine if isinstance(engine, str) else ""
+    name = engine.__name__ if isinstance(engine, ModuleType) else engine
+    if not isinstance(name, str):
+        name = ""  # For example, a Polars LazyFrame cannot be compared with a string.
     if name == "duckdb":
         connection = _import_engine(name).default_connection()
         return lambda paths, _columns: _read_with_duckdb(connection, paths)

@@ -15,7 +15,7 @@ from frgroups.internals.redaction import safe_repr
 CLOCK_TOLERANCE = timedelta(minutes=10)
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})\s*", re.IGNORECASE)
-_IN_UTC = re.compile(r"(.*?)\s*(?:UTC|Z)", re.IGNORECASE)
+_UTC = re.compile(r"\s*(UTC|Z)$", re.IGNORECASE)
 _MAX_DURATION = timedelta(days=365_000)
 
 
@@ -73,17 +73,17 @@ def parse_timestamp(value: date | str) -> datetime:
 
 def is_date(value: object) -> bool:
     """
-    Return True for a date without a time, as a date or as a string in ISO 8601.
+    Return True for a date without a time, as a date or as a string that `parse_timestamp` accepts.
 
     Examples
     --------
-    >>> is_date("2026-11-23"), is_date("2026-11-23T00:00Z")
-    (True, False)
+    >>> is_date("2026-11-23"), is_date("2026-11-23 UTC"), is_date("2026-11-23T00:00Z")
+    (True, True, False)
     """
     if not isinstance(value, str):
         return isinstance(value, date) and not isinstance(value, datetime)
     try:
-        date.fromisoformat(value.strip())
+        date.fromisoformat(_UTC.sub("", value.strip()))
     except ValueError:
         return False
     return True
@@ -91,9 +91,10 @@ def is_date(value: object) -> bool:
 
 def _to_datetime(value: date | str) -> datetime:
     if isinstance(value, str):
-        in_utc = _IN_UTC.fullmatch(value.strip())
-        timestamp = datetime.fromisoformat(in_utc[1] if in_utc else value.strip())
-        if in_utc and timestamp.tzinfo is not None:
+        text = value.strip()
+        without_zone = _UTC.sub("", text)
+        timestamp = datetime.fromisoformat(without_zone)
+        if timestamp.tzinfo is not None and text != without_zone:
             raise ValueError("The timestamp has two time zones.")
         return timestamp
     if not isinstance(value, (date, np.datetime64)) or pd.isna(value):

@@ -21,7 +21,7 @@ from frgroups.internals.typing import IndexArray, Int32Array
 from frgroups.plan.desired import DesiredMemberships, find_group_uids, no_rows_of_tenant
 from frgroups.plan.mode_argument import find_modes
 from frgroups.plan.modes import ADDING_MODES, REPLACING_MODES, GroupModes, Mode, mode_of
-from frgroups.plan.uid_table import UidTable
+from frgroups.plan.uid_table import UidTable, is_invalid_uid
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -67,13 +67,15 @@ def compare_lists(
     )
     codes = uids.lookup_codes(differences.customer_uids)
     is_unknown = codes < 0
-    unknown = differences.customer_uids.filter(pa.array(is_unknown)).unique().to_pylist()
+    unknown = differences.customer_uids.filter(pa.array(is_unknown)).unique()
     # The rows can differ from those of the first query, for example if a table was changed in between.
-    for uid in unknown:
+    for uid in unknown.filter(pa.array(is_invalid_uid(unknown))).to_pylist():
         codec.check_uid(uid, "customer uid")
     if not allow_similar_ids:
         n_known = int(sizes.n_rows.sum() - differences.n_rows[is_unknown].sum())
-        check_similar_ids(snapshot.customers, sorted(unknown), "customer_uid", source="`desired`", n_known=n_known)
+        check_similar_ids(
+            snapshot.customers, sorted(unknown.to_pylist()), "customer_uid", source="`desired`", n_known=n_known
+        )
     order = np.argsort(differences.group_code, kind="stable")
     bounds = np.searchsorted(differences.group_code[order], np.arange(len(group_uids) + 1))
     desired_by_group = {}

@@ -238,8 +238,9 @@ def _convert(column: pd.Series, dtype: Any) -> pd.Series:
         # pandas would infer another format from the first row, for example the month first.
         column = pd.to_datetime(column, utc=True, format="ISO8601")
     converted: pd.Series = column.astype(dtype)
-    if dtype == "Int64" and ((converted != column) & column.notna()).any():
-        # pandas does not check the values of nullable dtypes.
+    # If a numeric dtype is nullable, pandas does not check whether the values change.
+    is_number = dtype == "Int64" and pd.api.types.is_numeric_dtype(column.dtype)
+    if is_number and ((converted != column) & column.notna()).any():
         raise ValueError("Some numbers are not 64-bit integers.")
     return converted
 

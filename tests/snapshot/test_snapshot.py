@@ -422,6 +422,15 @@ def test_invalid_values(column, values, message):
         create_snapshot(MEMBERSHIPS, None, customers)
 
 
+@pytest.mark.parametrize(
+    "values", [["7", "8"], [7.0, 8.0], pd.array([7, 8], dtype="UInt8"), pd.array([7.0, 8.0], dtype="Float64")]
+)
+def test_integers(values):
+    "Integers as strings, as floats, and of other dtypes are converted."
+    customers = pd.DataFrame({"customer_uid": ["c-1", "c-2"], "credit_limit": values})
+    assert create_snapshot(MEMBERSHIPS, None, customers).customers["credit_limit"].tolist() == [7, 8]
+
+
 def test_missing_timestamps():
     "A column of missing numbers is converted to missing timestamps."
     customers = pd.DataFrame({"customer_uid": ["c-1", "c-2"], "created_at": [float("nan")] * 2})
